@@ -1,0 +1,20 @@
+"""The database: where it comes from, whether it can be used, and what its errors mean."""
+
+from .connection import normalise_url, open_async_engine, open_engine
+from .failures import translate_errors
+from .schema import check_schema, current_revision, head_revision, migration_sql, upgrade_schema
+from .server import embedded_server_url, stop_embedded_server
+
+__all__ = [
+    "check_schema",
+    "current_revision",
+    "embedded_server_url",
+    "head_revision",
+    "migration_sql",
+    "normalise_url",
+    "open_async_engine",
+    "open_engine",
+    "stop_embedded_server",
+    "translate_errors",
+    "upgrade_schema",
+]

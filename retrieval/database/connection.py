@@ -1,0 +1,41 @@
+"""From a URL, or from none, to a SQLAlchemy engine."""
+
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ..errors import ConfigurationError
+from ..settings import Settings
+from .server import embedded_server_url
+
+_OPTIONS = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+
+
+def normalise_url(url: str) -> URL:
+    """Any PostgreSQL URL, with psycopg 3 as its driver."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            "the database URL cannot be read; it looks like postgresql://user@host/database"
+        ) from error
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise ConfigurationError(f"the database URL names {parsed.get_backend_name()}, not postgresql")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def database_url(url: str | None = None) -> URL:
+    """The URL given, else RETRIEVAL_DATABASE_URL, else the embedded server's."""
+    settings = Settings()
+    return normalise_url(url or settings.database_url or embedded_server_url(settings.data_directory))
+
+
+def open_engine(url: str | URL | None = None) -> Engine:
+    """An engine for the URL, the environment's or the embedded server; nothing connects yet."""
+    return create_engine(url if isinstance(url, URL) else database_url(url), **_OPTIONS)
+
+
+def open_async_engine(url: str | URL | None = None) -> AsyncEngine:
+    """The asynchronous twin of `open_engine`."""
+    return create_async_engine(url if isinstance(url, URL) else database_url(url), **_OPTIONS)

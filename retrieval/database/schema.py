@@ -1,0 +1,73 @@
+"""The schema's revision: which one the database has, which one this package needs."""
+
+from io import StringIO
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from ..errors import SchemaMismatch
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def project_file(name: str) -> Path:
+    """`migrations` or `sql`: inside of an installed package, beside it in a checkout."""
+    installed = _PACKAGE / name
+    return installed if installed.exists() else _PACKAGE.parent / name
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(project_file("migrations")).replace("%", "%%"))
+    return config
+
+
+def head_revision() -> str:
+    """The revision that this package needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision that the database has; None where it has no schema."""
+    if connection.scalar(text("select to_regclass('retrieval.alembic_version')")) is None:
+        return None
+    return connection.scalar(text("select version_num from retrieval.alembic_version"))
+
+
+def check_schema(connection: Connection) -> None:
+    """Raise SchemaMismatch unless the database has exactly this package's schema."""
+    found, needed = current_revision(connection), head_revision()
+    if found == needed:
+        return
+    if found is None:
+        raise SchemaMismatch("the database has no retrieval schema; run: retrieval init")
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found in known:
+        raise SchemaMismatch(
+            f"the retrieval schema is at revision {found}, older than {needed}; run: retrieval init"
+        )
+    raise SchemaMismatch(
+        f"the retrieval schema is at revision {found}, which this version does not know "
+        f"(it needs {needed}); upgrade this package"
+    )
+
+
+def upgrade_schema(connection: Connection) -> None:
+    """Bring the schema to this package's revision, in the caller's transaction."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def migration_sql() -> str:
+    """The whole schema as SQL, for teams that apply it with another tool."""
+    buffer = StringIO()
+    config = _config()
+    config.output_buffer = buffer
+    command.upgrade(config, "head", sql=True)
+    return buffer.getvalue()

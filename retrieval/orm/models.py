@@ -1,0 +1,253 @@
+"""The tables as mapped classes.
+
+Documents, chunks, statistics and embeddings are partitioned; their partitions, and the foreign keys
+between these, are made by `retrieval.create_collection` and `retrieval.create_space`. Relationships
+therefore name their join conditions.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pgvector import HalfVector
+from pgvector.sqlalchemy import HALFVEC
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+_NOW = text("now()")
+_EMPTY = text("'{}'")
+_LEXEMES = "retrieval.to_lexemes(text_config, title, context, content)"
+
+
+class Base(DeclarativeBase):
+    """The root of the mapped classes; its metadata knows the schema `retrieval` and nothing else."""
+
+    metadata = MetaData(
+        schema="retrieval",
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "uq": "%(table_name)s_%(constraint_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "ix": "%(table_name)s_%(column_0_name)s_index",
+        },
+    )
+    type_annotation_map = {  # noqa: RUF012
+        str: Text,
+        int: BigInteger,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+    }
+
+
+class Collection(Base):
+    """A named body of documents: the unit of indexing."""
+
+    __tablename__ = "collections"
+    __table_args__ = (
+        PrimaryKeyConstraint("collection_id"),
+        UniqueConstraint("name", name="name"),
+        CheckConstraint(
+            r"name ~ '^[^[:cntrl:]/\s]([^[:cntrl:]/]{0,198}[^[:cntrl:]/\s])?$'", name="name"
+        ),
+        CheckConstraint("jsonb_typeof(settings) = 'object'", name="settings"),
+    )
+
+    collection_id: Mapped[int] = mapped_column(Identity(always=True))
+    name: Mapped[str]
+    text_config: Mapped[str] = mapped_column(server_default="english")
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    documents: Mapped[list["Document"]] = relationship(
+        primaryjoin="Collection.collection_id == foreign(Document.collection_id)",
+        back_populates="collection",
+        viewonly=True,
+    )
+    spaces: Mapped[list["Space"]] = relationship(back_populates="collection", viewonly=True)
+
+
+class Document(Base):
+    """What a user gave, under a key that is unique in its collection."""
+
+    __tablename__ = "documents"
+    __table_args__ = (
+        PrimaryKeyConstraint("document_id", "collection_id"),
+        UniqueConstraint("document_key", "collection_id", name="key"),
+        CheckConstraint("octet_length(document_key) between 1 and 2000", name="key"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        {"postgresql_partition_by": "LIST (collection_id)"},
+    )
+
+    document_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    document_key: Mapped[str]
+    title: Mapped[str | None]
+    source: Mapped[str | None]
+    content: Mapped[str] = mapped_column(server_default="")
+    document_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=_EMPTY)
+    text_config: Mapped[str | None]
+    content_hash: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    collection: Mapped[Collection] = relationship(
+        primaryjoin="foreign(Document.collection_id) == Collection.collection_id",
+        back_populates="documents",
+        viewonly=True,
+    )
+    chunks: Mapped[list["Chunk"]] = relationship(
+        primaryjoin="and_(Document.collection_id == foreign(Chunk.collection_id), "
+        "Document.document_id == foreign(Chunk.document_id))",
+        order_by="Chunk.position",
+        back_populates="document",
+        viewonly=True,
+    )
+
+
+class Chunk(Base):
+    """The piece that is indexed and returned."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (
+        PrimaryKeyConstraint("chunk_id", "collection_id"),
+        UniqueConstraint("document_id", "position", "collection_id", name="position"),
+        CheckConstraint("position >= 0", name="position"),
+        CheckConstraint("start_offset >= 0 and end_offset >= start_offset", name="offsets"),
+        Index(None, "lexemes", postgresql_using="gin"),
+        Index(
+            "chunks_metadata_index",
+            "metadata",
+            postgresql_using="gin",
+            postgresql_ops={"metadata": "jsonb_path_ops"},
+        ),
+        {"postgresql_partition_by": "LIST (collection_id)"},
+    )
+
+    chunk_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    document_id: Mapped[int]
+    position: Mapped[int] = mapped_column(Integer)
+    start_offset: Mapped[int | None] = mapped_column(Integer)
+    end_offset: Mapped[int | None] = mapped_column(Integer)
+    content: Mapped[str]
+    context: Mapped[str] = mapped_column(server_default="")
+    title: Mapped[str | None]
+    chunk_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=_EMPTY)
+    text_config: Mapped[str] = mapped_column(server_default="simple")
+    lexemes: Mapped[Any] = mapped_column(
+        TSVECTOR, Computed(_LEXEMES, persisted=True), nullable=False, deferred=True
+    )
+    length: Mapped[int] = mapped_column(
+        Integer, Computed(f"retrieval.lexeme_length({_LEXEMES})", persisted=True), nullable=False
+    )
+
+    document: Mapped[Document] = relationship(
+        primaryjoin="and_(Document.collection_id == foreign(Chunk.collection_id), "
+        "Document.document_id == foreign(Chunk.document_id))",
+        back_populates="chunks",
+        viewonly=True,
+    )
+
+
+class ChunkStatistics(Base):
+    """Differences in number and length of a collection's chunks, to be added up."""
+
+    __tablename__ = "chunk_statistics"
+    __table_args__ = ({"postgresql_partition_by": "LIST (collection_id)"},)
+    __mapper_args__ = {"primary_key": ["collection_id", "text_config"]}  # noqa: RUF012
+
+    collection_id: Mapped[int]
+    text_config: Mapped[str]
+    chunk_count: Mapped[int]
+    total_length: Mapped[int]
+
+
+class LexemeStatistics(Base):
+    """Differences in the number of chunks that hold a lexeme, to be added up."""
+
+    __tablename__ = "lexeme_statistics"
+    __table_args__ = (
+        Index(None, "lexeme"),
+        {"postgresql_partition_by": "LIST (collection_id)"},
+    )
+    __mapper_args__ = {"primary_key": ["collection_id", "lexeme"]}  # noqa: RUF012
+
+    collection_id: Mapped[int]
+    lexeme: Mapped[str] = mapped_column(Text(collation="C"))
+    document_frequency: Mapped[int]
+    maximum_frequency: Mapped[int] = mapped_column(Integer)
+    minimum_length_ratio: Mapped[float] = mapped_column(REAL)
+
+
+class Space(Base):
+    """One embedding model as used for one collection."""
+
+    __tablename__ = "spaces"
+    __table_args__ = (
+        PrimaryKeyConstraint("space_id"),
+        UniqueConstraint("collection_id", "name", name="name"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint("kind in ('dense')", name="kind"),
+        CheckConstraint("dimensions between 1 and 4000", name="dimensions"),
+        CheckConstraint("metric in ('cosine', 'inner_product', 'l2', 'l1')", name="metric"),
+        CheckConstraint("index_method in ('hnsw', 'none')", name="index_method"),
+        CheckConstraint("quantization in ('half')", name="quantization"),
+        CheckConstraint("state in ('building', 'active', 'shadow', 'retired')", name="state"),
+        Index(
+            "spaces_active_index",
+            "collection_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+    )
+
+    space_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    name: Mapped[str]
+    kind: Mapped[str] = mapped_column(server_default="dense")
+    model: Mapped[str]
+    revision: Mapped[str | None]
+    signature: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+    dimensions: Mapped[int] = mapped_column(Integer)
+    metric: Mapped[str] = mapped_column(server_default="cosine")
+    index_method: Mapped[str] = mapped_column(server_default="hnsw")
+    index_options: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+    quantization: Mapped[str] = mapped_column(server_default="half")
+    state: Mapped[str] = mapped_column(server_default="building")
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    activated_at: Mapped[datetime | None]
+
+    collection: Mapped[Collection] = relationship(back_populates="spaces", viewonly=True)
+
+
+class Embedding(Base):
+    """A chunk's vector in a space."""
+
+    __tablename__ = "embeddings"
+    __table_args__ = (
+        PrimaryKeyConstraint("chunk_id", "space_id"),
+        {"postgresql_partition_by": "LIST (space_id)"},
+    )
+
+    space_id: Mapped[int]
+    collection_id: Mapped[int]
+    chunk_id: Mapped[int]
+    embedding: Mapped[HalfVector] = mapped_column(HALFVEC)

@@ -1,0 +1,46 @@
+-- A chunk carries its document's title, metadata and text configuration, so that a filter and the ranking need no
+-- second join. Whoever writes chunks may fill the copies in; what is missing or wrong is corrected here, once per
+-- statement, and again when the document changes: no caller can let them drift apart.
+
+create or replace function retrieval._copy_document()
+    returns trigger
+    language plpgsql
+as $$
+declare
+    written_collection bigint;
+begin
+    for written_collection in select distinct collection_id from written_rows loop
+        -- a concurrent change of the document waits until these chunks can be seen, or is seen here
+        execute format(
+            'select from retrieval.documents d
+             where d.collection_id = %1$s
+               and d.document_id in (select w.document_id from written_rows w where w.collection_id = %1$s)
+             for share', written_collection);
+        execute format(
+            'update retrieval.chunks c
+             set title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config)
+             from retrieval.documents d
+             join retrieval.collections n using (collection_id)
+             where c.collection_id = %1$s and d.collection_id = %1$s and c.document_id = d.document_id
+               and d.document_id in (select w.document_id from written_rows w where w.collection_id = %1$s)
+               and (c.title is distinct from d.title or c.metadata <> d.metadata
+                    or c.text_config <> coalesce(d.text_config, n.text_config))', written_collection);
+    end loop;
+    return null;
+end;
+$$;
+
+comment on function retrieval._copy_document() is
+'Trigger on documents and chunks: chunks take title, metadata and text configuration from their document.';
+
+create or replace trigger copy_document_inserted
+    after insert on retrieval.chunks referencing new table as written_rows
+    for each statement execute function retrieval._copy_document();
+
+create or replace trigger copy_document_updated
+    after update on retrieval.chunks referencing new table as written_rows
+    for each statement execute function retrieval._copy_document();
+
+create or replace trigger copy_document_updated
+    after update on retrieval.documents referencing new table as written_rows
+    for each statement execute function retrieval._copy_document();

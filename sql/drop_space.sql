@@ -1,0 +1,23 @@
+-- Removes a space with its embeddings. The active one only when forced: searches would lose their semantic half.
+create or replace function retrieval.drop_space(collection text, space text, force boolean default false)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), coalesce(space, ''));
+    tables constant text[] := array[format('retrieval.%I', 'embeddings_' || target.space_id)];
+begin
+    if target.state = 'active' and force is not true then
+        raise exception 'space % is the active one of collection %', quote_ident(space), quote_ident(collection)
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = 'Activate another space first, or pass force => true.';
+    end if;
+    execute 'truncate ' || tables[1];
+    delete from retrieval.spaces s where s.space_id = target.space_id;
+    perform retrieval._drop_tables(tables);
+    perform retrieval.drop_orphans();
+end;
+$$;
+
+comment on function retrieval.drop_space(text, text, boolean) is
+'Removes a space with its embeddings. 55000 for the active one unless force is true.';

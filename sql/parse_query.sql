@@ -1,0 +1,152 @@
+-- What a person types, in web-search syntax: words, "a phrase", -not, or, prefix*. Nothing typed is an error.
+--
+-- Words are ranked as a bag. Phrases and exclusions are conditions, and with the operator `and` so is every word;
+-- `or` joins its two neighbours into one condition that either satisfies. A query is parsed under every
+-- text-search configuration that the collection's chunks use.
+
+-- A word as a tsquery that the parser does not touch.
+create or replace function retrieval._lexeme_query(lexeme text)
+    returns tsquery
+    language sql immutable strict parallel safe
+    return ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery;
+
+comment on function retrieval._lexeme_query(text) is 'The tsquery of exactly this lexeme.';
+
+create or replace function retrieval._text_configs(collection_id bigint)
+    returns text[]
+    language plpgsql stable
+as $$
+declare
+    text_configs text[];
+begin
+    execute format(
+        'select array_agg(text_config order by text_config)
+         from (select text_config from retrieval.chunk_statistics where collection_id = %s
+               group by text_config having sum(chunk_count) > 0) s', collection_id)
+        into text_configs;
+    return coalesce(text_configs, '{}');
+end;
+$$;
+
+comment on function retrieval._text_configs(bigint) is 'The text-search configurations that a collection''s chunks use.';
+
+-- The pieces of a query in order: kind is word, prefix, phrase or or.
+create or replace function retrieval._query_items(query_text text)
+    returns table (kind text, content text, excluded boolean)
+    language sql immutable
+    begin atomic
+        select case when i.item[2] is not null then 'phrase'
+                    when i.item[1] = '' and lower(i.item[3]) = 'or' then 'or'
+                    when i.item[3] ~ '\w\*$' then 'prefix'
+                    else 'word' end,
+               coalesce(i.item[2], rtrim(i.item[3], '*')),
+               i.item[1] = '-'
+        from regexp_matches(query_text, '(-(?=[^\s-])|)(?:"([^"]*)"|([^\s"]+))', 'g') with ordinality i(item, number)
+        order by i.number;
+    end;
+
+comment on function retrieval._query_items(text) is 'The words, prefixes, phrases and operators of a query, in order.';
+
+create or replace function retrieval._item_condition(text_config text, kind text, content text)
+    returns tsquery
+    language plpgsql stable
+as $$
+declare
+    configuration constant regconfig := text_config;
+    segmented constant text := retrieval.segment(content, false);
+begin
+    return case kind
+        when 'phrase' then phraseto_tsquery(configuration, segmented)
+        when 'prefix' then coalesce((
+            select string_agg(retrieval._lexeme_query(l.lexeme)::text || ':*', ' & ')::tsquery
+            from unnest(to_tsvector(configuration, segmented)) l), '')
+        else plainto_tsquery(configuration, segmented) end;
+end;
+$$;
+
+comment on function retrieval._item_condition(text, text, text) is 'The tsquery that one piece of a query means where it is a condition.';
+
+-- The condition of a whole query under one configuration; empty where there is none.
+create or replace function retrieval._query_condition(text_config text, query_text text, keyword_operator text)
+    returns tsquery
+    language plpgsql stable
+as $$
+declare
+    item record;
+    condition tsquery := '';
+    alternatives tsquery := '';  -- of the group that `or` is still joining
+    optional boolean := true;    -- one of the group demands nothing, so the group demands nothing
+    joining boolean := false;
+begin
+    for item in select * from retrieval._query_items(query_text) loop
+        if item.kind = 'or' then
+            joining := true;
+        elsif item.excluded then
+            condition := condition && !!retrieval._item_condition(text_config, item.kind, item.content);
+        else
+            if not joining then
+                condition := case when optional then condition else condition && alternatives end;
+                alternatives := '';
+                optional := false;
+            end if;
+            joining := false;
+            if item.kind = 'word' and keyword_operator = 'or' then
+                optional := true;
+            else
+                alternatives := alternatives || retrieval._item_condition(text_config, item.kind, item.content);
+            end if;
+        end if;
+    end loop;
+    return case when optional then condition else condition && alternatives end;
+end;
+$$;
+
+comment on function retrieval._query_condition(text, text, text) is
+'What a chunk must match besides holding a word of the query; an empty tsquery where that is nothing.';
+
+-- The bag of words of a query. Under several configurations a word may yield several lexemes; each counts as often
+-- as the configuration that yields it most often says. A prefix stands for the commonest lexemes that start with it,
+-- and so does a single Han, kana or hangul character, which is indexed only inside of bigrams.
+create or replace function retrieval._query_terms(collection_id bigint, text_configs text[], query_text text)
+    returns table (lexeme text, frequency integer)
+    language plpgsql stable
+as $$
+declare
+    words text := query_text;
+    prefixes text := '';
+begin
+    if query_text ~ '[-"*]|\mor\M' then
+        select string_agg(i.content, ' ') filter (where i.kind <> 'prefix'),
+               string_agg(i.content, ' ') filter (where i.kind = 'prefix')
+        into words, prefixes
+        from retrieval._query_items(query_text) i
+        where i.kind <> 'or' and not i.excluded;
+    end if;
+    return query execute format($query$
+        with written as (
+            select l.lexeme, max(cardinality(l.positions)) as frequency
+            from unnest($1) t(text_config),
+                 unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($2, false))) l
+            group by l.lexeme),
+        started as (
+            select l.lexeme || '%%' as pattern
+            from unnest($1) t(text_config),
+                 unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($3, false))) l
+            union
+            select w.lexeme || '%%' from written w where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2),
+        expanded as (
+            select s.lexeme
+            from started p
+            cross join lateral (
+                select e.lexeme from retrieval.lexeme_statistics e
+                where e.collection_id = %s and e.lexeme like p.pattern
+                group by e.lexeme order by sum(e.document_frequency) desc, e.lexeme limit 64) s)
+        select u.lexeme, max(u.frequency)::integer
+        from (select w.lexeme, w.frequency from written w union all select e.lexeme, 1 from expanded e) u
+        group by u.lexeme$query$, collection_id)
+        using text_configs, coalesce(words, ''), coalesce(prefixes, '');
+end;
+$$;
+
+comment on function retrieval._query_terms(bigint, text[], text) is
+'The lexemes that a query ranks by and how often it names each.';
