@@ -28,7 +28,9 @@ def main(revision: str) -> None:
     down = up.with_suffix("").with_suffix(".down.sql")
     frozen = COPY.sub(copy, up.read_text(encoding="utf-8"))
     up.write_text(frozen, encoding="utf-8")
-    drops = "\n".join(f"drop function if exists {name};" for name in reversed(FUNCTION.findall(frozen)))
+    drops = "\n".join(
+        f"drop function if exists {name};" for name in reversed(FUNCTION.findall(frozen))
+    )
     block = f"-- begin functions\n{drops}\n-- end"
     down.write_text(DROPS.sub(lambda _: block, down.read_text(encoding="utf-8")), encoding="utf-8")
     listed = re.findall(r"^\\ir (\S+)", (ROOT / "sql" / "install.sql").read_text(), re.MULTILINE)

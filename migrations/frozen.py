@@ -1,4 +1,4 @@
-"""Runs the frozen SQL beside a revision: `0001_foundation.py` has `0001_foundation.up.sql` and `.down.sql`."""
+"""Runs the frozen SQL beside a revision: `0001_x.py` has `0001_x.up.sql` and `0001_x.down.sql`."""
 
 from pathlib import Path
 

@@ -1,0 +1,57 @@
+"""Keyword, semantic and hybrid search inside PostgreSQL."""
+
+from retrieval.document import Document
+
+# embedding models
+from retrieval.embedding import Embedder, HashingEmbedder, SentenceTransformerEmbedder, Signature
+
+# what goes wrong
+from retrieval.errors import (
+    AlreadyExists,
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnavailable,
+    InvalidInput,
+    LoadError,
+    ModelUnavailable,
+    NotFound,
+    NotReady,
+    RetrievalError,
+    SchemaMismatch,
+    SpaceMismatch,
+    UnsupportedDatabase,
+)
+
+# filling and asking
+from retrieval.ingestion import Failure, IngestReport
+from retrieval.search import AsyncRetriever, CollectionSummary, Hit, Retriever, StoredChunk
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AlreadyExists",
+    "AsyncRetriever",
+    "CollectionSummary",
+    "ConfigurationError",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "Document",
+    "Embedder",
+    "Failure",
+    "HashingEmbedder",
+    "Hit",
+    "IngestReport",
+    "InvalidInput",
+    "LoadError",
+    "ModelUnavailable",
+    "NotFound",
+    "NotReady",
+    "RetrievalError",
+    "Retriever",
+    "SchemaMismatch",
+    "SentenceTransformerEmbedder",
+    "Signature",
+    "SpaceMismatch",
+    "StoredChunk",
+    "UnsupportedDatabase",
+]

@@ -20,7 +20,8 @@ class Settings(BaseSettings):
         default=None, description="PostgreSQL to use; without it the embedded server."
     )
     data_directory: Path = Field(
-        default_factory=_default_data_directory, description="Where the embedded server keeps its data."
+        default_factory=_default_data_directory,
+        description="Where the embedded server keeps its data.",
     )
     model: str | None = Field(
         default=None, description="Embedding model of new collections; without it the default one."

@@ -1,14 +1,21 @@
 """The database: where it comes from, whether it can be used, and what its errors mean."""
 
-from .connection import normalise_url, open_async_engine, open_engine
-from .failures import translate_errors
-from .schema import check_schema, current_revision, head_revision, migration_sql, upgrade_schema
-from .server import embedded_server_url, stop_embedded_server
+from retrieval.database.connection import normalise_url, open_async_engine, open_engine
+from retrieval.database.failures import from_database_error, translate_errors
+from retrieval.database.schema import (
+    check_schema,
+    current_revision,
+    head_revision,
+    migration_sql,
+    upgrade_schema,
+)
+from retrieval.database.server import embedded_server_url, stop_embedded_server
 
 __all__ = [
     "check_schema",
     "current_revision",
     "embedded_server_url",
+    "from_database_error",
     "head_revision",
     "migration_sql",
     "normalise_url",

@@ -5,9 +5,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from ..errors import ConfigurationError
-from ..settings import Settings
-from .server import embedded_server_url
+from retrieval.database.server import embedded_server_url
+from retrieval.errors import ConfigurationError
+from retrieval.settings import Settings
 
 _OPTIONS = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
 
@@ -21,14 +21,18 @@ def normalise_url(url: str) -> URL:
             "the database URL cannot be read; it looks like postgresql://user@host/database"
         ) from error
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
-        raise ConfigurationError(f"the database URL names {parsed.get_backend_name()}, not postgresql")
+        raise ConfigurationError(
+            f"the database URL names {parsed.get_backend_name()}, not postgresql"
+        )
     return parsed.set(drivername="postgresql+psycopg")
 
 
 def database_url(url: str | None = None) -> URL:
     """The URL given, else RETRIEVAL_DATABASE_URL, else the embedded server's."""
     settings = Settings()
-    return normalise_url(url or settings.database_url or embedded_server_url(settings.data_directory))
+    return normalise_url(
+        url or settings.database_url or embedded_server_url(settings.data_directory)
+    )
 
 
 def open_engine(url: str | URL | None = None) -> Engine:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from .. import errors
+from retrieval import errors
 
 # SQLSTATE, or its class where two characters: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _KINDS: dict[str, type[errors.RetrievalError]] = {

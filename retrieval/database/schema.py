@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from ..errors import SchemaMismatch
+from retrieval.errors import SchemaMismatch
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -36,7 +36,10 @@ def current_revision(connection: Connection) -> str | None:
     """The revision that the database has; None where it has no schema."""
     if connection.scalar(text("select to_regclass('retrieval.alembic_version')")) is None:
         return None
-    return connection.scalar(text("select version_num from retrieval.alembic_version"))
+    version: str | None = connection.scalar(
+        text("select version_num from retrieval.alembic_version")
+    )
+    return version
 
 
 def check_schema(connection: Connection) -> None:

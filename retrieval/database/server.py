@@ -3,11 +3,11 @@
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import DatabaseUnavailable
+from retrieval.errors import DatabaseUnavailable
 
 DATABASE = "retrieval"
 DEFAULT_VERSION = 18
@@ -45,7 +45,7 @@ def _server(data_directory: Path, version: int) -> Any:
             return get_server(directory, cleanup_mode=None, postgres_version=version)
     except Exception as error:
         raise DatabaseUnavailable(
-            f"the embedded PostgreSQL in {directory} did not start: {error}; see {directory / 'log'}"
+            f"the embedded PostgreSQL in {directory} did not start ({error}); see its file log"
         ) from error
 
 
@@ -58,10 +58,8 @@ def embedded_server_url(data_directory: Path, version: int = DEFAULT_VERSION) ->
         found = connection.execute("select from pg_database where datname = %s", [DATABASE])
         if found.rowcount == 0:
             # another process may have been faster
-            try:
+            with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute(f"create database {DATABASE}")
-            except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-                pass
     return str(server.get_uri(database=DATABASE))
 
 

@@ -14,7 +14,10 @@ from markdown_it.token import Token
 LONGEST_HEADING = 120
 
 _LINE_START = re.compile(r"\A|\r\n?|\n")
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
+# YAML between two lines of dashes; without a name in its first line it would be a thematic break.
+_FRONT_MATTER = re.compile(
+    r"\A---[ \t]*\n(?=[\w\"'][^\n]*:).*?^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE
+)
 
 # Only the text of headings is parsed further: a third of the time that whole texts would take.
 _BLOCKS = MarkdownIt("commonmark").disable("inline", ignoreInvalid=True)
@@ -63,10 +66,11 @@ def _headings(source: str) -> Iterator[tuple[int, int, str]]:
     line_starts = [line.end() for line in _LINE_START.finditer(source)]
     references: dict[str, Any] = {}
     for opening, content in pairwise(_BLOCKS.parse(source, references)):
-        if opening.type == "heading_open" and opening.level == 0 and opening.map:
-            if text := _plain_text(content, references):
-                start = line_starts[opening.map[0]]
-                yield _first_visible(source, start), int(opening.tag[1]), text
+        if opening.type != "heading_open" or opening.level > 0 or not opening.map:
+            continue
+        if text := _plain_text(content, references):
+            start = _first_visible(source, line_starts[opening.map[0]])
+            yield start, int(opening.tag[1]), text
 
 
 def _plain_text(heading: Token, references: dict[str, Any]) -> str:

@@ -1,7 +1,13 @@
 """The schema for SQLAlchemy: mapped classes, and the searches as selectables."""
 
-from .functions import hybrid_search, keyword_search, neighbouring_chunks, semantic_search
-from .models import (
+from retrieval.orm.functions import (
+    call,
+    hybrid_search,
+    keyword_search,
+    neighbouring_chunks,
+    semantic_search,
+)
+from retrieval.orm.models import (
     Base,
     Chunk,
     ChunkStatistics,
@@ -21,6 +27,7 @@ __all__ = [
     "Embedding",
     "LexemeStatistics",
     "Space",
+    "call",
     "hybrid_search",
     "keyword_search",
     "neighbouring_chunks",

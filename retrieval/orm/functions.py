@@ -11,30 +11,60 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import BigInteger, Float, Integer, Text, column, func, literal
+from sqlalchemy import ARRAY, BigInteger, Float, Integer, Text, column, func, literal
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.types import UserDefinedType
+
+from retrieval.orm.models import Chunk
 
 Vector = Sequence[float] | Any
 
+
+class HalfvecArray(UserDefinedType[Any]):
+    """`halfvec[]`, sent as a literal without a type: it resolves wherever pgvector is installed."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Any) -> Any:
+        """Write rows of floats as an array literal."""
+        element = HALFVEC().bind_processor(dialect)
+
+        def process(rows: Sequence[Any]) -> str:
+            return "{" + ",".join(f'"{element(row)}"' for row in rows) + "}"
+
+        return process
+
+
+# one name means one type in every function
 _TYPES: dict[str, Any] = {
-    "collection": Text(),
-    "query_text": Text(),
-    "query_embedding": HALFVEC(),
-    "metadata_filter": JSONB(none_as_null=True),
-    "max_results": Integer(),
-    "weights": JSONB(none_as_null=True),
-    "rrf_k": Integer(),
-    "candidates": Integer(),
-    "space": Text(),
-    "signature": JSONB(none_as_null=True),
-    "keyword_operator": Text(),
-    "chunk_id": BigInteger(),
-    "before": Integer(),
     "after": Integer(),
+    "before": Integer(),
+    "candidates": Integer(),
+    "chunk_id": BigInteger(),
+    "chunk_ids": ARRAY(BigInteger),
+    "collection": Text(),
+    "dimensions": Integer(),
+    "document_keys": ARRAY(Text),
+    "documents": JSONB(),
+    "embeddings": HalfvecArray(),
+    "keyword_operator": Text(),
+    "max_results": Integer(),
+    "metadata_filter": JSONB(),
+    "model": Text(),
+    "name": Text(),
+    "query_embedding": HALFVEC(),
+    "query_text": Text(),
+    "revision": Text(),
+    "rrf_k": Integer(),
+    "signature": JSONB(),
+    "space": Text(),
+    "text_config": Text(),
+    "weights": JSONB(),
 }
 
 
@@ -80,13 +110,17 @@ def _columns(*legs: str) -> list[ColumnClause[Any]]:
     return columns
 
 
-def _call(
+def call(function: str, **arguments: Any) -> FunctionElement[Any]:
+    """A call of `retrieval.<function>` with named arguments; None leaves one to its SQL default."""
+    given = [_argument(name, value) for name, value in arguments.items() if value is not None]
+    called: FunctionElement[Any] = getattr(func.retrieval, function)(*given)
+    return called
+
+
+def _search(
     function: str, columns: list[ColumnClause[Any]], arguments: Mapping[str, Any]
 ) -> TableValuedAlias:
-    given = [_argument(name, value) for name, value in arguments.items() if value is not None]
-    called = getattr(func.retrieval, function)(*given)
-    alias: TableValuedAlias = called.table_valued(*columns, name="hits")
-    return alias
+    return call(function, **arguments).table_valued(*columns, name="hits")
 
 
 def keyword_search(
@@ -98,7 +132,7 @@ def keyword_search(
     keyword_operator: str | None = None,
 ) -> TableValuedAlias:
     """The best chunks by BM25, as a selectable."""
-    return _call("keyword_search", _columns("keyword"), locals())
+    return _search("keyword_search", _columns("keyword"), locals())
 
 
 def semantic_search(
@@ -111,7 +145,7 @@ def semantic_search(
     signature: Mapping[str, Any] | None = None,
 ) -> TableValuedAlias:
     """The nearest chunks of a space, as a selectable."""
-    return _call("semantic_search", _columns("semantic"), locals())
+    return _search("semantic_search", _columns("semantic"), locals())
 
 
 def hybrid_search(
@@ -129,14 +163,13 @@ def hybrid_search(
     keyword_operator: str | None = None,
 ) -> TableValuedAlias:
     """Keyword and semantic search fused by reciprocal rank fusion, as a selectable."""
-    return _call("hybrid_search", _columns("keyword", "semantic"), locals())
+    return _search("hybrid_search", _columns("keyword", "semantic"), locals())
 
 
 def neighbouring_chunks(
     chunk_id: Any, *, before: int | None = None, after: int | None = None
 ) -> TableValuedAlias:
     """A chunk and those around it, as a selectable with the columns of `Chunk`."""
-    from .models import Chunk
-
-    columns = [column(c.name, c.type) for c in Chunk.__table__.columns]
-    return _call("neighbouring_chunks", columns, locals() | {"columns": None, "Chunk": None})
+    called = call("neighbouring_chunks", chunk_id=chunk_id, before=before, after=after)
+    columns = [column(each.name, each.type) for each in Chunk.__table__.columns]
+    return called.table_valued(*columns, name="neighbours")

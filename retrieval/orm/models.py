@@ -34,7 +34,7 @@ _LEXEMES = "retrieval.to_lexemes(text_config, title, context, content)"
 
 
 class Base(DeclarativeBase):
-    """The root of the mapped classes; its metadata knows the schema `retrieval` and nothing else."""
+    """The root of the mapped classes; its metadata knows the schema `retrieval` alone."""
 
     metadata = MetaData(
         schema="retrieval",

@@ -1,0 +1,7 @@
+"""Asking: the retriever, its asynchronous twin, and what they return."""
+
+from retrieval.search.async_retriever import AsyncRetriever
+from retrieval.search.results import CollectionSummary, Hit, StoredChunk
+from retrieval.search.retriever import Retriever
+
+__all__ = ["AsyncRetriever", "CollectionSummary", "Hit", "Retriever", "StoredChunk"]

@@ -1,0 +1,28 @@
+"""What an ingestion did."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A source that was not stored, and why, in one line."""
+
+    source: str
+    reason: str
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """Counts of documents; `chunks` were written, `skipped` are files of other kinds in folders."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    chunks: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """How many documents have been dealt with."""
+        return self.added + self.updated + self.unchanged + len(self.failures)

@@ -1,0 +1,111 @@
+"""Writes prepared documents: through the SQL functions, in the caller's transaction."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from retrieval import orm
+from retrieval.document import Document
+from retrieval.embedding import Embeddings
+from retrieval.embedding.spaces import KnownSpace
+from retrieval.ingestion.chunk import Chunk
+
+# changes whenever the same document would be cut differently
+CHUNKER = "paragraphs-1"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document ready to be stored: its chunks, and their embeddings in the same order."""
+
+    document: Document
+    content_hash: str
+    chunks: Sequence[Chunk]
+    embeddings: Embeddings | None
+
+
+def content_hash(document: Document, max_tokens: int) -> str:
+    """SHA-256 over everything that decides what is stored for a document."""
+    parts = [
+        document.title,
+        document.source,
+        document.content,
+        dict(document.metadata),
+        document.text_config,
+        CHUNKER,
+        max_tokens,
+    ]
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def stored_hashes(
+    connection: Connection, collection: str, keys: Sequence[str]
+) -> dict[str, str | None]:
+    """The content hashes of those of the keys that are stored."""
+    statement = (
+        select(orm.Document.document_key, orm.Document.content_hash)
+        .join(orm.Document.collection)
+        .where(orm.Collection.name == collection, orm.Document.document_key.in_(keys))
+    )
+    return {row.document_key: row.content_hash for row in connection.execute(statement)}
+
+
+def put_documents(
+    connection: Connection, collection: str, prepared: Sequence[PreparedDocument]
+) -> dict[tuple[str, int], int]:
+    """Store documents and chunks; returns chunk ids by document key and position."""
+    documents = [_as_json(each) for each in prepared]
+    stored = orm.call("put_documents", collection=collection, documents=documents).table_valued(
+        "document_key", "position", "chunk_id"
+    )
+    rows = connection.execute(select(stored))
+    return {(row.document_key, row.position): row.chunk_id for row in rows}
+
+
+def put_embeddings(
+    connection: Connection,
+    collection: str,
+    space: KnownSpace,
+    chunk_ids: Sequence[int],
+    embeddings: Sequence[Embeddings],
+) -> None:
+    """Store the embeddings of chunks in a space."""
+    connection.execute(
+        select(
+            orm.call(
+                "put_embeddings",
+                collection=collection,
+                space=space.name,
+                chunk_ids=chunk_ids,
+                embeddings=embeddings,
+                signature=dict(space.signature),
+            )
+        )
+    )
+
+
+def _as_json(prepared: PreparedDocument) -> dict[str, Any]:
+    document = prepared.document
+    return {
+        "document_key": document.key,
+        "title": document.title,
+        "source": document.source,
+        "content": document.content,
+        "metadata": dict(document.metadata),
+        "text_config": document.text_config,
+        "content_hash": prepared.content_hash,
+        "chunks": [
+            {
+                "content": chunk.content,
+                "context": chunk.context,
+                "start_offset": chunk.start,
+                "end_offset": chunk.end,
+            }
+            for chunk in prepared.chunks
+        ],
+    }

@@ -1,0 +1,231 @@
+"""The retriever for asyncio: the same names, the same arguments, awaited."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from retrieval import database, orm
+from retrieval.embedding import Embedder, create_embedder
+from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
+from retrieval.errors import SpaceMismatch
+from retrieval.ingestion import IngestReport, IngestRun, Source
+from retrieval.search import statements
+from retrieval.search.results import CollectionSummary, Hit, StoredChunk
+from retrieval.search.retriever import Progress
+from retrieval.settings import Settings
+
+Caller = AsyncConnection | AsyncSession | None
+
+
+class AsyncRetriever:
+    """Searches and fills collections in one PostgreSQL database.
+
+    Every method takes the caller's own `connection` (a SQLAlchemy AsyncConnection or AsyncSession)
+    and then neither commits nor rolls back; without one it runs in a transaction of its own.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, embedder: Embedder | None = None) -> None:
+        self.engine = engine
+        self._spaces = KnownSpaces(embedder)
+
+    @classmethod
+    async def open(cls, url: str | None = None, *, embedder: Embedder | None = None) -> Self:
+        """Connect to the URL, to RETRIEVAL_DATABASE_URL, or to the embedded server.
+
+        The embedded server's schema is created and upgraded as needed; another database must have
+        been prepared with `retrieval init`, otherwise SchemaMismatch is raised.
+        """
+        engine = await asyncio.to_thread(database.open_async_engine, url)
+        embedded = url is None and Settings().database_url is None
+        with database.translate_errors():
+            async with engine.begin() as connection:
+                if embedded:
+                    await connection.run_sync(database.upgrade_schema)
+                await connection.run_sync(database.check_schema)
+        return cls(engine, embedder=embedder)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def _connection(self, given: Caller) -> AsyncIterator[AsyncConnection]:
+        with database.translate_errors():
+            if given is None:
+                async with self.engine.begin() as connection:
+                    yield connection
+            else:
+                yield await given.connection() if isinstance(given, AsyncSession) else given
+
+    async def _space(
+        self, collection: str, space: str | None, connection: Caller
+    ) -> KnownSpace | None:
+        known = self._spaces.get(collection, space)
+        if known is None:
+            async with self._connection(connection) as used:
+                found = await used.execute(statements.space_statement(collection, space))
+            row = found.one_or_none()
+            # a signature needs the model, and that takes a while to load
+            known = await asyncio.to_thread(self._spaces.learn, collection, space, row)
+        return known
+
+    async def create_collection(
+        self,
+        name: str,
+        *,
+        embedder: Embedder | None = None,
+        text_config: str = "english",
+        connection: Caller = None,
+    ) -> None:
+        """Create a collection with a space for the embedder (without one, the default model's)."""
+        chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
+        create = await asyncio.to_thread(
+            statements.create_collection_statements, name, text_config, chosen
+        )
+        async with self._connection(connection) as used:
+            for statement in create:
+                await used.execute(statement)
+        self._spaces.remember(chosen)
+
+    async def drop_collection(self, name: str, *, connection: Caller = None) -> None:
+        """Remove a collection with everything in it."""
+        async with self._connection(connection) as used:
+            await used.execute(select(orm.call("drop_collection", name=name)))
+        self._spaces.forget(name)
+
+    async def collections(self, *, connection: Caller = None) -> list[CollectionSummary]:
+        """Every collection with its size and model, by name."""
+        async with self._connection(connection) as used:
+            rows = await used.execute(statements.collections_statement())
+            return [CollectionSummary(**row._mapping) for row in rows]
+
+    async def ingest(
+        self,
+        collection: str,
+        sources: Iterable[Source] | Source,
+        *,
+        on_progress: Progress | None = None,
+        connection: Caller = None,
+    ) -> IngestReport:
+        """Store files, folders and documents; what has not changed since the last time is skipped.
+
+        Documents are stored whole, some at a time, each batch in a transaction of its own unless a
+        connection is given. What cannot be read or stored is named in the report; the rest goes on.
+        `on_progress(done, total)` counts documents.
+        """
+        run = IngestRun(collection, sources, await self._space(collection, None, connection))
+        batches = run.batches()
+        while batch := await asyncio.to_thread(next, batches, None):
+            async with self._connection(connection) as used:
+                known = await used.run_sync(run.known_hashes, batch)
+            prepared = await asyncio.to_thread(run.prepare, batch, known)
+            async with self._connection(connection) as used:
+                await used.run_sync(run.store, prepared, known)
+            if on_progress:
+                on_progress(run.report.done, run.total)
+        embedded = 1
+        while embedded:
+            async with self._connection(connection) as used:
+                embedded = await used.run_sync(run.embed_missing)
+        async with self._connection(connection) as used:
+            await used.run_sync(run.build_index)
+        return run.report
+
+    async def delete(
+        self,
+        collection: str,
+        document_keys: Sequence[str],
+        *,
+        connection: Caller = None,
+    ) -> int:
+        """Delete documents by their keys; returns how many there were."""
+        async with self._connection(connection) as used:
+            called = orm.call(
+                "delete_documents", collection=collection, document_keys=list(document_keys)
+            )
+            return int((await used.execute(select(called))).scalar_one())
+
+    async def search(
+        self,
+        collection: str,
+        query: str,
+        *,
+        max_results: int = 10,
+        metadata_filter: Mapping[str, Any] | None = None,
+        legs: Sequence[str] = statements.LEGS,
+        weights: Mapping[str, float] | None = None,
+        rrf_k: int | None = None,
+        candidates: int | None = None,
+        space: str | None = None,
+        keyword_operator: str | None = None,
+        query_embedding: Sequence[float] | None = None,
+        connection: Caller = None,
+    ) -> list[Hit]:
+        """The best chunks, best first.
+
+        Without `query_embedding` the space's model embeds the query. A collection without an
+        active space is searched by its words alone.
+        """
+        request = statements.SearchRequest(
+            collection=collection,
+            query=query,
+            legs=legs,
+            space=space,
+            query_embedding=query_embedding,
+            options={
+                "max_results": max_results,
+                "metadata_filter": metadata_filter,
+                "weights": weights,
+                "rrf_k": rrf_k,
+                "candidates": candidates,
+                "keyword_operator": keyword_operator,
+            },
+        )
+        try:
+            return await self._search(request, connection)
+        except SpaceMismatch as error:
+            # in the caller's transaction nothing more can be tried
+            if connection is not None or not is_stale(error):
+                raise
+            self._spaces.forget(collection)
+            return await self._search(request, connection)
+
+    async def _search(self, request: statements.SearchRequest, connection: Caller) -> list[Hit]:
+        if request.is_empty:
+            # the collection must exist all the same
+            await self._space(request.collection, request.space, connection)
+            return []
+        if request.needs_embedding:
+            space = await self._space(request.collection, request.space, connection)
+            request = await asyncio.to_thread(request.embedded, space)
+        async with self._connection(connection) as used:
+            return [Hit(**row._mapping) for row in await used.execute(request.statement())]
+
+    async def neighbouring_chunks(
+        self,
+        chunk_id: int,
+        *,
+        before: int = 1,
+        after: int = 1,
+        connection: Caller = None,
+    ) -> list[StoredChunk]:
+        """A chunk and those around it in its document, in order of position."""
+        statement = statements.neighbouring_statement(chunk_id, before, after)
+        async with self._connection(connection) as used:
+            return [StoredChunk(**row._mapping) for row in await used.execute(statement)]

@@ -1,0 +1,226 @@
+"""The retriever: everything that a Python program does with collections."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.orm import Session
+
+from retrieval import database, orm
+from retrieval.embedding import Embedder, create_embedder
+from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
+from retrieval.errors import SpaceMismatch
+from retrieval.ingestion import IngestReport, IngestRun, Source
+from retrieval.search import statements
+from retrieval.search.results import CollectionSummary, Hit, StoredChunk
+from retrieval.settings import Settings
+
+Progress = Callable[[int, int], None]
+
+
+class Retriever:
+    """Searches and fills collections in one PostgreSQL database.
+
+    Every method takes the caller's own `connection` (a SQLAlchemy Connection or Session) and then
+    neither commits nor rolls back; without one it runs in a transaction of its own.
+    """
+
+    def __init__(self, engine: Engine, *, embedder: Embedder | None = None) -> None:
+        self.engine = engine
+        self._spaces = KnownSpaces(embedder)
+
+    @classmethod
+    def open(cls, url: str | None = None, *, embedder: Embedder | None = None) -> Self:
+        """Connect to the URL, to RETRIEVAL_DATABASE_URL, or to the embedded server.
+
+        The embedded server's schema is created and upgraded as needed; another database must have
+        been prepared with `retrieval init`, otherwise SchemaMismatch is raised.
+        """
+        engine = database.open_engine(url)
+        embedded = url is None and Settings().database_url is None
+        with database.translate_errors(), engine.begin() as connection:
+            if embedded:
+                database.upgrade_schema(connection)
+            database.check_schema(connection)
+        return cls(engine, embedder=embedder)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _connection(self, given: Connection | Session | None) -> Iterator[Connection]:
+        with database.translate_errors():
+            if given is None:
+                with self.engine.begin() as connection:
+                    yield connection
+            else:
+                yield given.connection() if isinstance(given, Session) else given
+
+    def _space(
+        self, collection: str, space: str | None, connection: Connection | Session | None
+    ) -> KnownSpace | None:
+        known = self._spaces.get(collection, space)
+        if known is None:
+            with self._connection(connection) as used:
+                row = used.execute(statements.space_statement(collection, space)).one_or_none()
+            known = self._spaces.learn(collection, space, row)
+        return known
+
+    def create_collection(
+        self,
+        name: str,
+        *,
+        embedder: Embedder | None = None,
+        text_config: str = "english",
+        connection: Connection | Session | None = None,
+    ) -> None:
+        """Create a collection with a space for the embedder (without one, the default model's)."""
+        chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
+        with self._connection(connection) as used:
+            for statement in statements.create_collection_statements(name, text_config, chosen):
+                used.execute(statement)
+        self._spaces.remember(chosen)
+
+    def drop_collection(self, name: str, *, connection: Connection | Session | None = None) -> None:
+        """Remove a collection with everything in it."""
+        with self._connection(connection) as used:
+            used.execute(select(orm.call("drop_collection", name=name)))
+        self._spaces.forget(name)
+
+    def collections(
+        self, *, connection: Connection | Session | None = None
+    ) -> list[CollectionSummary]:
+        """Every collection with its size and model, by name."""
+        with self._connection(connection) as used:
+            rows = used.execute(statements.collections_statement())
+            return [CollectionSummary(**row._mapping) for row in rows]
+
+    def ingest(
+        self,
+        collection: str,
+        sources: Iterable[Source] | Source,
+        *,
+        on_progress: Progress | None = None,
+        connection: Connection | Session | None = None,
+    ) -> IngestReport:
+        """Store files, folders and documents; what has not changed since the last time is skipped.
+
+        Documents are stored whole, some at a time, each batch in a transaction of its own unless a
+        connection is given. What cannot be read or stored is named in the report; the rest goes on.
+        `on_progress(done, total)` counts documents.
+        """
+        run = IngestRun(collection, sources, self._space(collection, None, connection))
+        for batch in run.batches():
+            with self._connection(connection) as used:
+                known = run.known_hashes(used, batch)
+            prepared = run.prepare(batch, known)
+            with self._connection(connection) as used:
+                run.store(used, prepared, known)
+            if on_progress:
+                on_progress(run.report.done, run.total)
+        embedded = 1
+        while embedded:
+            with self._connection(connection) as used:
+                embedded = run.embed_missing(used)
+        with self._connection(connection) as used:
+            run.build_index(used)
+        return run.report
+
+    def delete(
+        self,
+        collection: str,
+        document_keys: Sequence[str],
+        *,
+        connection: Connection | Session | None = None,
+    ) -> int:
+        """Delete documents by their keys; returns how many there were."""
+        with self._connection(connection) as used:
+            called = orm.call(
+                "delete_documents", collection=collection, document_keys=list(document_keys)
+            )
+            return int(used.execute(select(called)).scalar_one())
+
+    def search(
+        self,
+        collection: str,
+        query: str,
+        *,
+        max_results: int = 10,
+        metadata_filter: Mapping[str, Any] | None = None,
+        legs: Sequence[str] = statements.LEGS,
+        weights: Mapping[str, float] | None = None,
+        rrf_k: int | None = None,
+        candidates: int | None = None,
+        space: str | None = None,
+        keyword_operator: str | None = None,
+        query_embedding: Sequence[float] | None = None,
+        connection: Connection | Session | None = None,
+    ) -> list[Hit]:
+        """The best chunks, best first.
+
+        Without `query_embedding` the space's model embeds the query. A collection without an
+        active space is searched by its words alone.
+        """
+        request = statements.SearchRequest(
+            collection=collection,
+            query=query,
+            legs=legs,
+            space=space,
+            query_embedding=query_embedding,
+            options={
+                "max_results": max_results,
+                "metadata_filter": metadata_filter,
+                "weights": weights,
+                "rrf_k": rrf_k,
+                "candidates": candidates,
+                "keyword_operator": keyword_operator,
+            },
+        )
+        try:
+            return self._search(request, connection)
+        except SpaceMismatch as error:
+            # in the caller's transaction nothing more can be tried
+            if connection is not None or not is_stale(error):
+                raise
+            self._spaces.forget(collection)
+            return self._search(request, connection)
+
+    def _search(
+        self, request: statements.SearchRequest, connection: Connection | Session | None
+    ) -> list[Hit]:
+        if request.is_empty:
+            # the collection must exist all the same
+            self._space(request.collection, request.space, connection)
+            return []
+        if request.needs_embedding:
+            space = self._space(request.collection, request.space, connection)
+            request = request.embedded(space)
+        with self._connection(connection) as used:
+            return [Hit(**row._mapping) for row in used.execute(request.statement())]
+
+    def neighbouring_chunks(
+        self,
+        chunk_id: int,
+        *,
+        before: int = 1,
+        after: int = 1,
+        connection: Connection | Session | None = None,
+    ) -> list[StoredChunk]:
+        """A chunk and those around it in its document, in order of position."""
+        statement = statements.neighbouring_statement(chunk_id, before, after)
+        with self._connection(connection) as used:
+            return [StoredChunk(**row._mapping) for row in used.execute(statement)]

