@@ -110,29 +110,3 @@ $$;
 
 comment on function retrieval._fold_statistics(bigint, bigint) is
 'Folds a collection''s statistics into one row per lexeme, where more than the threshold of statements have written.';
-
-create or replace function retrieval.refresh_statistics(collection text)
-    returns void
-    language plpgsql
-as $$
-declare
-    target constant bigint := (retrieval._collection(collection)).collection_id;
-begin
-    -- a writer whose chunks are not seen yet must not have its differences removed
-    execute format('lock table retrieval.%I in share row exclusive mode', 'chunks_' || target);
-    execute format('truncate retrieval.%I, retrieval.%I', 'chunk_statistics_' || target, 'lexeme_statistics_' || target);
-    execute format(
-        'insert into retrieval.chunk_statistics (collection_id, text_config, chunk_count, total_length)
-         select %1$s, text_config, count(*), sum(length)
-         from retrieval.chunks where collection_id = %1$s group by text_config', target);
-    execute format(
-        'insert into retrieval.lexeme_statistics
-             (collection_id, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
-         select %1$s, l.lexeme, count(*), max(cardinality(l.positions)), min(c.length::real / cardinality(l.positions))
-         from retrieval.chunks c, unnest(c.lexemes) l
-         where c.collection_id = %1$s group by l.lexeme', target);
-end;
-$$;
-
-comment on function retrieval.refresh_statistics(text) is
-'Recounts a collection''s statistics from its chunks. Writers of the collection wait meanwhile. Needed only to tighten the ranking''s bounds after many deletions, or when retrieval doctor reports a drift.';

@@ -15,6 +15,7 @@ where e.extname = 'vector';
 \ir compile_filter.sql
 \ir copy_document.sql
 \ir count_chunks.sql
+\ir refresh_statistics.sql
 \ir create_collection.sql
 \ir drop_collection.sql
 \ir metric.sql

@@ -43,6 +43,7 @@ drop function if exists retrieval._drop_tables;
 drop function if exists retrieval.create_collection;
 drop function if exists retrieval._copy_statement_triggers;
 drop function if exists retrieval._attach_partition;
+drop function if exists retrieval.statistics_drift;
 drop function if exists retrieval.refresh_statistics;
 drop function if exists retrieval._fold_statistics;
 drop function if exists retrieval._forget_chunks;

@@ -728,7 +728,10 @@ $$;
 
 comment on function retrieval._fold_statistics(bigint, bigint) is
 'Folds a collection''s statistics into one row per lexeme, where more than the threshold of statements have written.';
+-- end
 
+-- begin sql/refresh_statistics.sql
+-- Recounting the statistics, and finding where they would come out different.
 create or replace function retrieval.refresh_statistics(collection text)
     returns void
     language plpgsql
@@ -754,6 +757,34 @@ $$;
 
 comment on function retrieval.refresh_statistics(text) is
 'Recounts a collection''s statistics from its chunks. Writers of the collection wait meanwhile. Needed only to tighten the ranking''s bounds after many deletions, or when retrieval doctor reports a drift.';
+
+create or replace function retrieval.statistics_drift(collection text)
+    returns table (lexeme text, stored bigint, counted bigint)
+    language plpgsql stable
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+begin
+    return query execute format(
+        'with stored as (
+             select l.lexeme, sum(l.document_frequency)::bigint as n from retrieval.lexeme_statistics l
+             where l.collection_id = %1$s group by l.lexeme
+             union all
+             select null, sum(s.chunk_count)::bigint from retrieval.chunk_statistics s where s.collection_id = %1$s),
+         counted as (
+             select l.lexeme, count(*) as n from retrieval.chunks c, unnest(c.lexemes) l
+             where c.collection_id = %1$s group by l.lexeme
+             union all
+             select null, count(*) from retrieval.chunks c where c.collection_id = %1$s)
+         select coalesce(s.lexeme, c.lexeme), coalesce(s.n, 0), coalesce(c.n, 0)
+         from stored s full join counted c on coalesce(s.lexeme, '''') = coalesce(c.lexeme, '''')
+         where coalesce(s.n, 0) <> coalesce(c.n, 0)
+         order by 1', target);
+end;
+$$;
+
+comment on function retrieval.statistics_drift(text) is
+'Lexemes whose stored document frequency is not what a recount gives; a null lexeme stands for the number of chunks. No rows: all is right. Reads the whole collection.';
 -- end
 
 -- begin sql/create_collection.sql

@@ -1,0 +1,41 @@
+"""The command line: `retrieval …`.
+
+Exit code 0: done; 1: failed, with one line that says why; 2: wrong usage.
+"""
+
+import sys
+
+import typer
+
+from retrieval.cli import collections, database, demo, ingest, search, serve
+from retrieval.errors import RetrievalError
+
+app = typer.Typer(
+    name="retrieval",
+    help="Keyword, semantic and hybrid search inside PostgreSQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.command()(demo.demo)
+app.command()(database.init)
+app.command()(ingest.ingest)
+app.command()(search.search)
+app.command()(collections.collections)
+app.command()(serve.serve)
+app.command()(database.doctor)
+app.command()(database.sql)
+app.command()(database.stop)
+
+
+def main() -> None:
+    """Run the command line; an error of this package becomes one line."""
+    try:
+        app()
+    except RetrievalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

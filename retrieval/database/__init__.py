@@ -1,6 +1,7 @@
 """The database: where it comes from, whether it can be used, and what its errors mean."""
 
 from retrieval.database.connection import normalise_url, open_async_engine, open_engine
+from retrieval.database.doctor import Finding, diagnose
 from retrieval.database.failures import from_database_error, translate_errors
 from retrieval.database.schema import (
     check_schema,
@@ -12,8 +13,10 @@ from retrieval.database.schema import (
 from retrieval.database.server import embedded_server_url, stop_embedded_server
 
 __all__ = [
+    "Finding",
     "check_schema",
     "current_revision",
+    "diagnose",
     "embedded_server_url",
     "from_database_error",
     "head_revision",

@@ -63,7 +63,7 @@ def chunk_document(document: Document, embedder: Embedder) -> list[Chunk]:
     kind = MarkdownSplitter if is_markdown else TextSplitter
     splitter = kind.from_callback(partial(_size, embedder), capacity)
     pieces = list(_split(document.content, splitter, CHUNKS_PER_WINDOW * capacity))
-    if not pieces and document.title:
+    if not pieces and (document.title or "").strip():
         pieces = [(0, "")]
     return [
         Chunk(position, content, start, start + len(content), contexts[path_above(headings, start)])
@@ -78,8 +78,10 @@ def embedding_text(title: str | None, context: str, content: str) -> str:
 
 def _is_markdown(document: Document) -> bool:
     """Go by the type that loading a file notes, else by the ending of the key."""
-    suffix = PurePosixPath(document.key).suffix.lower()
-    return document.metadata.get("type", suffix) in ("markdown", *MARKDOWN_SUFFIXES)
+    noted = document.metadata.get("type")
+    if noted in ("markdown", "text"):
+        return bool(noted == "markdown")
+    return PurePosixPath(document.key).suffix.lower() in MARKDOWN_SUFFIXES
 
 
 def _contexts(headings: Sequence[Heading], embedder: Embedder) -> dict[tuple[str, ...], str]:

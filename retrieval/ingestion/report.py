@@ -1,6 +1,7 @@
 """What an ingestion did."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,7 @@ class IngestReport:
     def done(self) -> int:
         """How many documents have been dealt with."""
         return self.added + self.updated + self.unchanged + len(self.failures)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a dictionary that `json.dumps` takes."""
+        return asdict(self)

@@ -16,7 +16,18 @@ SMALL = HashingEmbedder(max_tokens=16)
 
 CONTENT = st.lists(
     st.sampled_from(
-        ["# A\n", "## B b\n", "word ", "\n\n", "\r\n", "中文字", "é", "👩‍👩‍👧", "- x\n", "```\n"]
+        [
+            "# A\n",
+            "## B b\n",
+            "word ",
+            "\n\n",
+            "\r\n",
+            "中文字",
+            "é",
+            "👩\u200d👩\u200d👧",
+            "- x\n",
+            "```\n",
+        ]
     )
     | st.text(st.characters(exclude_categories=("Cs",)), max_size=8),
     max_size=60,
@@ -135,7 +146,7 @@ def test_a_type_of_the_users_own_says_nothing() -> None:
 
 def test_a_long_path_loses_its_outer_headings() -> None:
     content = f"# {'long ' * 20}\n\n## One two three\n\n### Four\n\n" + "word " * 40
-    assert chunks_of(content, key="a.md")[-1].context == "One two three > Four"[16:]
+    assert chunks_of(content, key="a.md")[-1].context == "Four"
 
 
 @pytest.mark.parametrize("content", ["", " \n\t\n\n "])
@@ -167,8 +178,8 @@ def model() -> Embedder:
         pytest.param("word, and another one " * 10_000, id="one line"),
         pytest.param("a" * 200_000, id="one word"),
         pytest.param("的一是在不了有和人这" * 2_000, id="ideographs"),
-        pytest.param("数据库很好。搜索更好，" * 2_000, id="sentences"),
-        pytest.param("👩‍👩‍👧 e\u0301 𝒳 word " * 2_000, id="emoji"),
+        pytest.param("数据库很好。搜索更好、" * 2_000, id="sentences"),
+        pytest.param("👩\u200d👩\u200d👧 e\u0301 \U0001d4b3 word " * 2_000, id="emoji"),
         pytest.param("e" + "\u0301" * 20_000, id="one grapheme"),
         pytest.param(" " * 50_000 + "word", id="spaces"),
     ],

@@ -1,0 +1,22 @@
+"""`retrieval collections`."""
+
+from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.output import as_dictionaries, console, errors, print_json, table
+from retrieval.search import Retriever
+
+
+def collections(database_url: DatabaseUrl = None, json: Json = False) -> None:
+    """List the collections with their sizes and models."""
+    with Retriever.open(database_url) as retriever:
+        summaries = retriever.collections()
+    if json:
+        print_json(as_dictionaries(summaries))
+        return
+    if not summaries:
+        errors.print("there is no collection yet; create one with: retrieval ingest NAME PATH…")
+        return
+    listed = table("name", "documents", "chunks", "text_config", "space", "model")
+    for each in summaries:
+        sizes = (str(each.documents), str(each.chunks))
+        listed.add_row(each.name, *sizes, each.text_config, each.space or "-", each.model or "-")
+    console.print(listed)

@@ -1,0 +1,92 @@
+"""How results look on a terminal, or as JSON."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from retrieval.ingestion import IngestReport
+from retrieval.search import Hit
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+SNIPPET = 240
+
+
+def print_json(value: Any) -> None:
+    """Write a value as JSON, for programs."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def as_dictionaries(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Dataclasses as dictionaries."""
+    return [asdict(row) for row in rows]
+
+
+def progress_bar() -> Progress:
+    """A bar with counts and times on the error stream, so that output can be piped."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=errors,
+    )
+
+
+def snippet(content: str, length: int = SNIPPET) -> str:
+    """The beginning of a content on one line."""
+    line = " ".join(content.split())
+    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+
+
+def legs(hit: Hit) -> str:
+    """The ranks that each leg gave, such as `keyword 1, semantic 4`."""
+    ranks = {"keyword": hit.keyword_rank, "semantic": hit.semantic_rank}
+    return ", ".join(f"{leg} {rank}" for leg, rank in ranks.items() if rank is not None)
+
+
+def print_hits(hits: Sequence[Hit]) -> None:
+    """One block a hit: rank, title, key, score and ranks, and the beginning of the content."""
+    if not hits:
+        errors.print("nothing found")
+    for number, hit in enumerate(hits, 1):
+        heading = Text(f"{number}. ", style="bold")
+        heading.append(hit.title or hit.document_key, style="bold")
+        heading.append(f"  {hit.document_key}", style="cyan")
+        heading.append(f"  {hit.score:.4f} ({legs(hit)})", style="dim")
+        console.print(heading)
+        console.print(Text(f"   {snippet(hit.content)}"))
+
+
+def print_report(report: IngestReport) -> None:
+    """Counts on one line, then one line for each failure, on the error stream."""
+    console.print(
+        f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
+        f"{len(report.failures)} failed; {report.chunks} chunks written"
+        + (f"; {report.skipped} files of other kinds skipped" if report.skipped else "")
+    )
+    for failure in report.failures:
+        errors.print(Text(f"failed: {failure.source}: {failure.reason}"), soft_wrap=True)
+
+
+def table(*columns: str) -> Table:
+    """A plain table with these columns."""
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
