@@ -4,10 +4,13 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.engine import URL
 
 from retrieval.cli.ingest import ingest_with_progress
 from retrieval.cli.options import DatabaseUrl
@@ -27,18 +30,23 @@ def demo(
     collection: Annotated[str, typer.Option(help="Collection to fill.")] = COLLECTION,
 ) -> None:
     """Index Python's own documentation and ask it real questions, three ways side by side."""
+    # read before any model is loaded: the libraries that do so add to the modules described here
+    errors.print("reading the documentation of this Python …")
+    documents = python_documentation()
     with translate_errors(), open_engine(database_url).begin() as connection:
         upgrade_schema(connection)
     with Retriever.open(database_url) as retriever:
         if collection not in {each.name for each in retriever.collections()}:
             errors.print("loading the embedding model …")
             retriever.create_collection(collection)
-        errors.print("reading the documentation of this Python …")
-        print_report(ingest_with_progress(retriever, collection, python_documentation()))
+        print_report(ingest_with_progress(retriever, collection, documents))
+        console.print(
+            "\nEach question three ways. Behind a name: its score; for hybrid its ranks, "
+            "so k1 s4 is first by keyword and fourth by meaning.\n"
+        )
         for question in QUESTIONS:
             console.print(_answers(retriever, collection, question))
-        url = retriever.engine.url.set(drivername="postgresql")
-        _print_commands(url.render_as_string(hide_password=True), database_url, collection)
+        _print_commands(_shown_url(retriever.engine.url), database_url, collection)
 
 
 def _answers(retriever: Retriever, collection: str, question: str) -> Table:
@@ -47,7 +55,7 @@ def _answers(retriever: Retriever, collection: str, question: str) -> Table:
         name: retriever.search(collection, question, max_results=SHOWN, legs=legs)
         for name, legs in LEGS.items()
     }
-    shown = Table("", title=question, title_justify="left", title_style="bold", expand=True)
+    shown = Table("", title=question, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for name in found:
         shown.add_column(name, ratio=1, overflow="fold")
     for rank in range(SHOWN):
@@ -61,9 +69,15 @@ def _cell(hit: Hit) -> Text:
     cell = Text(hit.document_key)
     if hit.score in (hit.keyword_score, hit.semantic_score):
         return cell.append(f"  {hit.score:.2f}", style="dim")
-    ranks = (("keyword", hit.keyword_rank), ("semantic", hit.semantic_rank))
-    shown = ", ".join(f"{leg} {rank}" for leg, rank in ranks if rank is not None)
+    ranks = (("k", hit.keyword_rank), ("s", hit.semantic_rank))
+    shown = " ".join(f"{leg}{rank}" for leg, rank in ranks if rank is not None)
     return cell.append(f"  {shown}", style="dim")
+
+
+def _shown_url(url: URL) -> str:
+    """The URL as psql takes it, without the password."""
+    shown = url.set(drivername="postgresql")._replace(password=None)
+    return unquote(shown.render_as_string())
 
 
 def _print_commands(url: str, given_url: str | None, collection: str) -> None:

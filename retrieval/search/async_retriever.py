@@ -130,6 +130,8 @@ class AsyncRetriever:
         `on_progress(done, total)` counts documents.
         """
         run = IngestRun(collection, sources, await self._space(collection, None, connection))
+        if on_progress:
+            on_progress(0, run.total)
         batches = run.batches()
         while batch := await asyncio.to_thread(next, batches, None):
             async with self._connection(connection) as used:

@@ -124,6 +124,8 @@ class Retriever:
         `on_progress(done, total)` counts documents.
         """
         run = IngestRun(collection, sources, self._space(collection, None, connection))
+        if on_progress:
+            on_progress(0, run.total)
         for batch in run.batches():
             with self._connection(connection) as used:
                 known = run.known_hashes(used, batch)

@@ -1,11 +1,11 @@
 """Documents are cut into chunks that the model reads in full."""
 
-import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from semantic_text_splitter import TextSplitter
 
 from retrieval.document import Document
 from retrieval.embedding import Embedder, HashingEmbedder, create_embedder
@@ -78,6 +78,24 @@ def test_windows_are_as_exact_as_the_whole(content: str) -> None:
         patch.setattr(chunk, "CHUNKS_PER_WINDOW", 4)
         chunks = chunks_of(content)
     assert visible("".join(each.content for each in chunks)) == visible(content)
+
+
+class RecordingSplitter:
+    """Splits at ten characters and notes the longest text that it was given."""
+
+    longest = 0
+
+    def chunk_indices(self, text: str) -> list[tuple[int, str]]:
+        self.longest = max(self.longest, len(text))
+        return TextSplitter(10).chunk_indices(text)
+
+
+@pytest.mark.parametrize(("text", "longest"), [("的" * 20_000, 100), ("word, " * 4_000, 24_000)])
+def test_only_texts_with_a_long_run_are_split_in_windows(text: str, longest: int) -> None:
+    splitter = RecordingSplitter()
+    pieces = list(chunk._split(text, splitter, window=100))
+    assert splitter.longest == longest
+    assert visible("".join(piece for _, piece in pieces)) == visible(text)
 
 
 def test_paragraphs_are_packed_and_kept_whole() -> None:
@@ -197,9 +215,3 @@ def test_english_fills_the_model(model: Embedder) -> None:
     chunks = chunks_of("The quick brown fox jumps over the lazy dog. " * 500, model)
     used = [model.count_tokens(each.content) for each in chunks[:-1]]
     assert min(used) > 0.9 * model.max_tokens
-
-
-def test_time_grows_with_the_text_and_not_its_square(model: Embedder) -> None:
-    started = time.perf_counter()
-    chunks_of("的一是在不了有和人这" * 10_000, model)
-    assert time.perf_counter() - started < 6  # 1.6 seconds; 7 without windows on the same machine
