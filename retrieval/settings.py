@@ -26,3 +26,8 @@ class Settings(BaseSettings):
     model: str | None = Field(
         default=None, description="Embedding model of new collections; without it the default one."
     )
+    maximum_body_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        gt=0,
+        description="The largest body of a request that the service takes.",
+    )

@@ -36,10 +36,10 @@ select 'constraint', c.relname || '.' || k.conname,
        concat_ws(' ', k.contype, pg_get_constraintdef(k.oid), k.convalidated, k.condeferrable, k.connoinherit)
 from pg_constraint k join relations c on c.oid = k.conrelid
 union all
-select 'index', c.relname, pg_get_indexdef(c.oid) || i.indisvalid || i.indisreplident
+select 'index', c.relname, concat_ws(' ', pg_get_indexdef(c.oid), i.indisvalid)
 from pg_index i join relations c on c.oid = i.indexrelid
 union all
-select 'trigger', c.relname || '.' || t.tgname, pg_get_triggerdef(t.oid) || t.tgenabled
+select 'trigger', c.relname || '.' || t.tgname, concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled)
 from pg_trigger t join relations c on c.oid = t.tgrelid where not t.tgisinternal
 union all
 select 'sequence', c.relname, to_jsonb(s)::text

@@ -1,0 +1,43 @@
+"""Refuses a body that is too large, before it is in memory."""
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from retrieval.service.problems import problem_response, status_kind
+
+
+class BodyLimit:
+    """Middleware that answers 413 by the length announced, or as soon as more has arrived."""
+
+    def __init__(self, app: ASGIApp, maximum_bytes: int) -> None:
+        self.app = app
+        self.maximum_bytes = maximum_bytes
+        self.detail = f"the body is larger than {maximum_bytes} bytes"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _announced_bytes(scope) > self.maximum_bytes:
+            refusal = problem_response(
+                status_kind(413), self.detail, scope, {"Connection": "close"}
+            )
+            await refusal(scope, receive, send)
+        else:
+            await self.app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.maximum_bytes:
+                raise HTTPException(413, self.detail, {"Connection": "close"})
+            return message
+
+        return counted
+
+
+def _announced_bytes(scope: Scope) -> int:
+    announced = Headers(scope=scope).get("content-length", "")
+    return int(announced) if announced.isdecimal() else 0

@@ -1,0 +1,23 @@
+"""What routes are given."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from retrieval.search import AsyncRetriever
+
+
+def _retriever(request: Request) -> AsyncRetriever:
+    retriever: AsyncRetriever = request.app.state.retriever
+    return retriever
+
+
+OpenRetriever = Annotated[AsyncRetriever, Depends(_retriever)]
+CollectionName = Annotated[str, Path(description="The collection's name.", examples=["handbook"])]
+DocumentKey = Annotated[
+    str,
+    Path(
+        description="The document's key: any text, slashes included.",
+        examples=["guides/keys.md"],
+    ),
+]

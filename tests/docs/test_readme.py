@@ -1,0 +1,57 @@
+"""The README's code blocks run, in their order, as a reader would run them."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BLOCK = re.compile(r"^```(sh|sql|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def run(language: str, block: str, folder: Path, server: Server) -> str:
+    programs = {
+        "sh": ["bash", "-euo", "pipefail", "-m", "-c", block],
+        "python": [sys.executable, "-c", block],
+        "sql": [str(server.binaries / "psql"), "-X", "-v", "ON_ERROR_STOP=1", "-c", block],
+    }
+    command = programs[language]
+    if language == "sql":
+        command.append(os.environ["RETRIEVAL_DATABASE_URL"])
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_blocks_run(
+    server: Server, empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server.version != 18:
+        pytest.skip("once is enough")
+    assert shutil.which("curl"), "the README uses curl"
+    monkeypatch.setenv("RETRIEVAL_DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    blocks = BLOCK.findall(
+        README.read_text(encoding="utf-8")
+        .replace(":8000", f":{(port := free_port())}")
+        .replace("--port 8000", f"--port {port}")
+    )
+    outputs = [run(language, block, tmp_path, server) for language, block in blocks]
+    assert [language for language, _ in blocks].count("sql") == 2
+    assert "handbook/keys.md" in outputs[0]
+    assert all("handbook/keys.md" in output for output in outputs[1:3])
+    assert "security" in outputs[3]
+    assert '"document_key":"handbook/keys.md"' in outputs[4].replace(" ", "")
