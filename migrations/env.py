@@ -4,20 +4,18 @@ The database is, in this order: a connection handed over by the caller, `-x url=
 in alembic.ini, RETRIEVAL_DATABASE_URL, the embedded server.
 """
 
-import sys
-from pathlib import Path
+import re
 from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, text
 
-# revisions import migrations.frozen, also where the migrations live inside of the installed package
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 
 def only_retrieval(name: str | None, kind: str, parent: Any) -> bool:
-    """Whether Alembic may look at a schema or an object in it."""
-    return kind != "schema" or name == "retrieval"
+    """Whether Alembic may look at a schema or an object in it; partitions are made at run time."""
+    if kind == "schema":
+        return name == "retrieval"
+    return kind != "table" or re.search(r"_\d+$", name or "") is None
 
 
 def configure(**options: Any) -> None:

@@ -76,3 +76,24 @@ end;
 $$;
 
 comment on function retrieval._check_choice(text, text, text[]) is '22023 where a value is not one of the choices.';
+
+create or replace function retrieval._check_index_options(index_options jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    option record;
+begin
+    if index_options is null or jsonb_typeof(index_options) <> 'object' then
+        raise exception 'index_options must be an object such as {"m": 16, "ef_construction": 64}' using errcode = 'invalid_parameter_value';
+    end if;
+    for option in select * from jsonb_each_text(index_options) loop
+        perform retrieval._check_choice('index_options: option', option.key, array['m', 'ef_construction']);
+        if option.value !~ '^\d{1,4}$' then
+            raise exception 'index_options: % must be a whole number, not %', option.key, option.value using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+end;
+$$;
+
+comment on function retrieval._check_index_options(jsonb) is '22023 where the options of a vector index are unusable.';

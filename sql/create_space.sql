@@ -28,6 +28,7 @@ begin
     perform retrieval._check_choice('index_method', index_method, array['hnsw', 'none']);
     perform retrieval._check_choice('quantization', quantization, array['half']);
     perform retrieval._check_count('dimensions', dimensions, 4000);
+    perform retrieval._check_index_options(index_options);
 
     insert into retrieval.spaces (collection_id, name, kind, model, revision, signature, dimensions, metric,
                                   index_method, index_options, quantization)

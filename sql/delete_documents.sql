@@ -7,6 +7,9 @@ declare
     owner constant bigint := (retrieval._collection(collection)).collection_id;
     deleted integer;
 begin
+    -- locked in the order that every writer of documents follows
+    execute format('select from retrieval.documents where collection_id = %s and document_key = any($1) order by document_key for update', owner)
+        using document_keys;
     -- the chunks first and all at once: cascading would count them once per document
     execute format(
         'delete from retrieval.chunks c using retrieval.documents d

@@ -30,14 +30,14 @@ begin
                           else format('%1$s(?=%2$s)|(?<=%1$s)%2$s', left(l.lexeme, 1), right(l.lexeme, 1)) end, '|')
     into bigrams
     from unnest(lexemes) l(lexeme)
-    where l.lexeme ~ '^[々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]{1,2}$';
+    where l.lexeme ~ ('^[' || retrieval._script_characters() || ']{1,2}$');
     if words is not null then
         content := regexp_replace(content, '(^|[\s[:punct:]])(' || words || ')(?=[\s[:punct:]]|$)', E'\\1\x01\\2\x02', 'g');
     end if;
     if bigrams is not null then
         content := regexp_replace(content, '(' || bigrams || ')', E'\x01\\1\x02', 'g');
     end if;
-    return replace(content, E'\x02\x01', '');
+    return content;
 end;
 $$;
 
@@ -68,6 +68,7 @@ begin
     -- a bounded cost per hit: what lies beyond is not looked at
     marked := retrieval._mark_words(owner.text_config, translate(left(content, 20000), E'\x01\x02', ''), lexemes);
     marked := retrieval._best_fragments(marked, max_fragments, fragment_length);
+    marked := replace(marked, E'\x02\x01', '');
     if escape_html then
         marked := replace(replace(replace(replace(replace(marked, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
     end if;
@@ -76,26 +77,35 @@ end;
 $$;
 
 comment on function retrieval.highlight(text, text, text, text, text, integer, integer, boolean) is
-'Fragments of a content with the words of a query between marks, joined by " … "; its beginning where no word occurs. With escape_html everything but the marks is escaped. Only the first 20,000 characters are looked at.';
+'Fragments of a content with the words of a query between marks, joined by "… "; its beginning where no word occurs. With escape_html everything but the marks is escaped. Only the first 20,000 characters are looked at.';
 
--- The fragments with the most marks, in the order of the text, each about `size` characters and cut at blanks.
+-- The fragments with the most marks, in the order of the text. A text is cut between atoms: a marked run, a word with
+-- the blanks after it, a single character of a script without blanks. Fragments that follow each other stay joined.
 create or replace function retrieval._best_fragments(marked text, most integer, size integer)
     returns text
     language sql immutable
-    return case when char_length(marked) <= size then marked else (
-        with pieces as (
-            -- up to `size` characters that end at a blank or the end; a longer run without a blank is cut anyway
-            select p.number, p.piece[1] as piece, char_length(p.piece[1]) - char_length(replace(p.piece[1], E'\x01', '')) as marks
-            from regexp_matches(marked, format('\S(?:.{0,%1$s}(?=\s|$)|.{0,%1$s})', least(size - 1, 254)), 'g') with ordinality p(piece, number)),
-        chosen as (select * from pieces order by marks desc, number limit most),
+    begin atomic
+        with atoms as (
+            select a.number, a.atom[1] as atom, char_length(translate(a.atom[1], E'\x01\x02', '')) as length,
+                   starts_with(a.atom[1], E'\x01')::integer as marks
+            from regexp_matches(marked, E'(\x01[^\x02]*\x02\\s{0,200}|[' || retrieval._script_characters() || E']\\s{0,200}|[^\\s\x01' || retrieval._script_characters() || ']{1,200}\s{0,200}|\s{1,200})', 'g')
+                 with ordinality a(atom, number)),
+        placed as (
+            select number, atom, marks, (sum(length) over (order by number) - 1) / size as page from atoms),
+        fragments as (
+            select row_number() over (order by page) as fragment, string_agg(atom, '' order by number) as piece, sum(marks) as marks
+            from placed group by page),
+        chosen as (
+            select fragment, piece from fragments
+            where marks > 0 or fragment = 1 and not exists (select from fragments where marks > 0)
+            order by marks desc, fragment limit most),
         joined as (
-            select c.number, c.piece, c.marks,
-                   lag(c.number) over (order by c.number) as before
-            from chosen c
-            where c.marks > 0 or not exists (select from chosen o where o.marks > 0) and c.number = 1)
-        select case when min(j.number) > 1 then '… ' else '' end
-               || string_agg(case when j.before is null then '' when j.before = j.number - 1 then ' ' else ' … ' end || j.piece, '' order by j.number)
-               || case when max(j.number) < (select max(number) from pieces) then ' …' else '' end
-        from joined j) end;
+            select fragment, piece, lag(fragment) over (order by fragment) as before from chosen)
+        select coalesce(
+            case when min(fragment) > 1 then '… ' else '' end
+            || rtrim(string_agg(case when before is null or before = fragment - 1 then '' else '… ' end || piece, '' order by fragment))
+            || case when max(fragment) < (select max(fragment) from fragments) then ' …' else '' end, '')
+        from joined;
+    end;
 
 comment on function retrieval._best_fragments(text, integer, integer) is 'The fragments of a marked text that hold the most marks.';

@@ -40,7 +40,7 @@ begin
     end if;
     return query execute format(
         'with keyword as (
-             select k.* from retrieval._keyword_candidates(%1$s, $1, $4, $5, $6) with ordinality k(chunk_id, score, rank)
+             select k.* from retrieval._keyword_candidates($11, $1, $4, $5, $6, null) with ordinality k(chunk_id, score, rank)
              where $1 is not null),
          semantic as (
              select s.* from retrieval._semantic_candidates($2, $3, $4, $5) with ordinality s(chunk_id, score, rank)
@@ -61,7 +61,7 @@ begin
         using query_text, target, query_embedding, retrieval.compile_filter(metadata_filter),
               greatest(candidates, max_results), keyword_operator,
               coalesce((weights ->> 'keyword')::double precision, 1), coalesce((weights ->> 'semantic')::double precision, 1),
-              rrf_k, max_results;
+              rrf_k, max_results, owner;
 end;
 $$;
 

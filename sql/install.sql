@@ -25,11 +25,14 @@ where e.extname = 'vector';
 \ir activate_space.sql
 \ir drop_space.sql
 \ir parse_query.sql
+\ir field_weights.sql
+\ir threshold_query.sql
 \ir keyword_search.sql
 \ir semantic_search.sql
 \ir hybrid_search.sql
 \ir put_documents.sql
 \ir delete_documents.sql
+\ir tidy_collection.sql
 \ir put_embeddings.sql
 \ir neighbouring_chunks.sql
 \ir highlight.sql

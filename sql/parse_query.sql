@@ -129,17 +129,17 @@ begin
                  unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($2, false))) l
             group by l.lexeme),
         started as (
-            select l.lexeme || '%%' as pattern
+            select l.lexeme as prefix
             from unnest($1) t(text_config),
                  unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($3, false))) l
             union
-            select w.lexeme || '%%' from written w where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2),
+            select w.lexeme from written w where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2),
         expanded as (
             select s.lexeme
             from started p
             cross join lateral (
                 select e.lexeme from retrieval.lexeme_statistics e
-                where e.collection_id = %s and e.lexeme like p.pattern
+                where e.collection_id = %s and e.lexeme >= p.prefix and e.lexeme < p.prefix || U&'\+10FFFF'
                 group by e.lexeme order by sum(e.document_frequency) desc, e.lexeme limit 64) s)
         select u.lexeme, max(u.frequency)::integer
         from (select w.lexeme, w.frequency from written w union all select e.lexeme, 1 from expanded e) u

@@ -16,6 +16,7 @@ begin
     execute format(
         'insert into retrieval.embeddings (space_id, collection_id, chunk_id, embedding)
          select %s, %s, e.chunk_id, e.embedding from unnest($1, $2) e(chunk_id, embedding)
+         order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
          on conflict (chunk_id, space_id) do update set embedding = excluded.embedding',
         target.space_id, target.collection_id)
         using chunk_ids, embeddings;

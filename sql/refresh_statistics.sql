@@ -6,6 +6,10 @@ as $$
 declare
     target constant bigint := (retrieval._collection(collection)).collection_id;
 begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        -- an older snapshot would miss chunks whose differences are removed here
+        raise exception 'statistics can be refreshed only at isolation level read committed' using errcode = 'object_not_in_prerequisite_state';
+    end if;
     -- a writer whose chunks are not seen yet must not have its differences removed
     execute format('lock table retrieval.%I in share row exclusive mode', 'chunks_' || target);
     execute format('truncate retrieval.%I, retrieval.%I', 'chunk_statistics_' || target, 'lexeme_statistics_' || target);

@@ -1,3 +1,13 @@
+-- Characters of scripts that write no blanks between words, as the inside of a regular expression's bracket: kana, Han
+-- with its extensions, hangul syllables, the iteration mark and the ideographic zero.
+create or replace function retrieval._script_characters()
+    returns text
+    language sql immutable parallel safe
+    return '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f';
+
+comment on function retrieval._script_characters() is
+'Han, kana and hangul as the inside of a regular expression''s bracket.';
+
 -- Prepares text for PostgreSQL's parser, the same way for what is indexed and what is asked.
 --
 -- The parser knows neither full-width forms nor typographic punctuation, and takes a run of Chinese for one
@@ -11,8 +21,7 @@ create or replace function retrieval.segment(content text, final_character boole
     language plpgsql immutable strict parallel safe
 as $$
 declare
-    -- kana, Han with extensions, hangul syllables, the iteration mark and the ideographic zero
-    script constant text := '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f';
+    script constant text := retrieval._script_characters();
     segmented text;
 begin
     if octet_length(content) = char_length(content) then

@@ -1,4 +1,4 @@
-"""Databases for the tests: real servers, a migrated template, and clones or rolled-back transactions of it.
+"""Databases for the tests: real servers, a migrated template, clones or undone transactions of it.
 
 Every test that touches a database runs on each PostgreSQL version that the embedded server carries.
 """
@@ -6,7 +6,8 @@ Every test that touches a database runs on each PostgreSQL version that the embe
 import itertools
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -85,6 +86,31 @@ def empty_database_url(server: Server) -> Iterator[str]:
     name = server.create_database()
     yield server.url(name)
     server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(server: Server) -> Iterator[str]:
+    """A migrated database that the tests of a module fill once and then only read."""
+    name = server.create_database(TEMPLATE)
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def connect(database_url: str) -> Iterator[Callable[..., psycopg.Connection]]:
+    """Opens sessions on the test's database, in autocommit; who waits too long gets an error."""
+    with ExitStack() as sessions:
+
+        def open_session(lock_timeout: str = "15s") -> psycopg.Connection:
+            session = psycopg.connect(
+                database_url,
+                autocommit=True,
+                row_factory=namedtuple_row,
+                options=f"-c lock_timeout={lock_timeout} -c statement_timeout=30s",
+            )
+            return sessions.enter_context(session)  # type: ignore[return-value]
+
+        yield open_session
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,16 @@ from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extna
 where e.extname = 'vector';
 
 -- begin sql/segment.sql
+-- Characters of scripts that write no blanks between words, as the inside of a regular expression's bracket: kana, Han
+-- with its extensions, hangul syllables, the iteration mark and the ideographic zero.
+create or replace function retrieval._script_characters()
+    returns text
+    language sql immutable parallel safe
+    return '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f';
+
+comment on function retrieval._script_characters() is
+'Han, kana and hangul as the inside of a regular expression''s bracket.';
+
 -- Prepares text for PostgreSQL's parser, the same way for what is indexed and what is asked.
 --
 -- The parser knows neither full-width forms nor typographic punctuation, and takes a run of Chinese for one
@@ -44,8 +54,7 @@ create or replace function retrieval.segment(content text, final_character boole
     language plpgsql immutable strict parallel safe
 as $$
 declare
-    -- kana, Han with extensions, hangul syllables, the iteration mark and the ideographic zero
-    script constant text := '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f';
+    script constant text := retrieval._script_characters();
     segmented text;
 begin
     if octet_length(content) = char_length(content) then
@@ -359,6 +368,27 @@ end;
 $$;
 
 comment on function retrieval._check_choice(text, text, text[]) is '22023 where a value is not one of the choices.';
+
+create or replace function retrieval._check_index_options(index_options jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    option record;
+begin
+    if index_options is null or jsonb_typeof(index_options) <> 'object' then
+        raise exception 'index_options must be an object such as {"m": 16, "ef_construction": 64}' using errcode = 'invalid_parameter_value';
+    end if;
+    for option in select * from jsonb_each_text(index_options) loop
+        perform retrieval._check_choice('index_options: option', option.key, array['m', 'ef_construction']);
+        if option.value !~ '^\d{1,4}$' then
+            raise exception 'index_options: % must be a whole number, not %', option.key, option.value using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+end;
+$$;
+
+comment on function retrieval._check_index_options(jsonb) is '22023 where the options of a vector index are unusable.';
 -- end
 
 -- begin sql/compile_filter.sql
@@ -579,12 +609,14 @@ declare
     written_collection bigint;
 begin
     for written_collection in select distinct collection_id from written_rows loop
-        -- a concurrent change of the document waits until these chunks can be seen, or is seen here
-        execute format(
-            'select from retrieval.documents d
-             where d.collection_id = %1$s
-               and d.document_id in (select w.document_id from written_rows w where w.collection_id = %1$s)
-             for share', written_collection);
+        -- a concurrent change of the document waits until new chunks can be seen, or is seen here
+        if tg_op = 'INSERT' then
+            execute format(
+                'select from retrieval.documents d
+                 where d.collection_id = %1$s
+                   and d.document_id in (select w.document_id from written_rows w where w.collection_id = %1$s)
+                 for share', written_collection);
+        end if;
         execute format(
             'update retrieval.chunks c
              set title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config)
@@ -613,6 +645,28 @@ create or replace trigger copy_document_updated
 create or replace trigger copy_document_updated
     after update on retrieval.documents referencing new table as written_rows
     for each statement execute function retrieval._copy_document();
+
+-- Another configuration for a collection means new lexemes for every document that does not name its own.
+create or replace function retrieval._copy_text_config()
+    returns trigger
+    language plpgsql
+as $$
+begin
+    execute format(
+        'update retrieval.chunks c set text_config = %1$L
+         from retrieval.documents d
+         where c.collection_id = %2$s and d.collection_id = %2$s and c.document_id = d.document_id and d.text_config is null',
+        new.text_config, new.collection_id);
+    return null;
+end;
+$$;
+
+comment on function retrieval._copy_text_config() is
+'Trigger: a collection''s new text configuration reaches the chunks of its documents.';
+
+create or replace trigger copy_text_config
+    after update of text_config on retrieval.collections
+    for each row when (new.text_config is distinct from old.text_config) execute function retrieval._copy_text_config();
 -- end
 
 -- begin sql/count_chunks.sql
@@ -739,6 +793,10 @@ as $$
 declare
     target constant bigint := (retrieval._collection(collection)).collection_id;
 begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        -- an older snapshot would miss chunks whose differences are removed here
+        raise exception 'statistics can be refreshed only at isolation level read committed' using errcode = 'object_not_in_prerequisite_state';
+    end if;
     -- a writer whose chunks are not seen yet must not have its differences removed
     execute format('lock table retrieval.%I in share row exclusive mode', 'chunks_' || target);
     execute format('truncate retrieval.%I, retrieval.%I', 'chunk_statistics_' || target, 'lexeme_statistics_' || target);
@@ -1056,6 +1114,7 @@ begin
     perform retrieval._check_choice('index_method', index_method, array['hnsw', 'none']);
     perform retrieval._check_choice('quantization', quantization, array['half']);
     perform retrieval._check_count('dimensions', dimensions, 4000);
+    perform retrieval._check_index_options(index_options);
 
     insert into retrieval.spaces (collection_id, name, kind, model, revision, signature, dimensions, metric,
                                   index_method, index_options, quantization)
@@ -1309,17 +1368,17 @@ begin
                  unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($2, false))) l
             group by l.lexeme),
         started as (
-            select l.lexeme || '%%' as pattern
+            select l.lexeme as prefix
             from unnest($1) t(text_config),
                  unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($3, false))) l
             union
-            select w.lexeme || '%%' from written w where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2),
+            select w.lexeme from written w where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2),
         expanded as (
             select s.lexeme
             from started p
             cross join lateral (
                 select e.lexeme from retrieval.lexeme_statistics e
-                where e.collection_id = %s and e.lexeme like p.pattern
+                where e.collection_id = %s and e.lexeme >= p.prefix and e.lexeme < p.prefix || U&'\+10FFFF'
                 group by e.lexeme order by sum(e.document_frequency) desc, e.lexeme limit 64) s)
         select u.lexeme, max(u.frequency)::integer
         from (select w.lexeme, w.frequency from written w union all select e.lexeme, 1 from expanded e) u
@@ -1330,6 +1389,123 @@ $$;
 
 comment on function retrieval._query_terms(bigint, text[], text) is
 'The lexemes that a query ranks by and how often it names each.';
+-- end
+
+-- begin sql/field_weights.sql
+-- How much an occurrence counts, by where it stands: title, context or content. A word's frequency in the score is
+-- the sum of its occurrences, each times its field's weight ("simple BM25F": Robertson, Zaragoza and Taylor, "Simple
+-- BM25 Extension to Multiple Weighted Fields", CIKM 2004), with one length for the whole chunk.
+
+-- {title, context, content}; a field that is left out counts 1.
+create or replace function retrieval._field_weights(field_weights jsonb)
+    returns double precision[]
+    language plpgsql immutable
+as $$
+declare
+    fields constant text[] := array['title', 'context', 'content'];
+    field record;
+    weights double precision[];
+begin
+    if field_weights is null then
+        return array[1, 1, 1];
+    elsif jsonb_typeof(field_weights) <> 'object' then
+        raise exception 'field_weights must be an object such as {"title": 2, "context": 1.5}' using errcode = 'invalid_parameter_value';
+    end if;
+    for field in select * from jsonb_each(field_weights) loop
+        perform retrieval._check_choice('field_weights: field', field.key, fields);
+        if jsonb_typeof(field.value) <> 'number' or field.value::numeric not between 0 and 1000 then
+            raise exception 'field_weights: % must be a number from 0 to 1000, not %', field.key, field.value
+                using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+    weights := array(select coalesce((field_weights ->> f.name)::double precision, 1) from unnest(fields) with ordinality f(name, number) order by f.number);
+    if 0 = all (weights) then
+        raise exception 'field_weights must not all be 0' using errcode = 'invalid_parameter_value';
+    end if;
+    return weights;
+end;
+$$;
+
+comment on function retrieval._field_weights(jsonb) is
+'The weights of title, context and content as an array; 22023 where they are unusable.';
+
+create or replace function retrieval.set_field_weights(collection text, field_weights jsonb)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+begin
+    perform retrieval._field_weights(field_weights);
+    update retrieval.collections c
+    set settings = case when field_weights is null then c.settings - 'field_weights'
+                        else c.settings || jsonb_build_object('field_weights', field_weights) end
+    where c.collection_id = target;
+end;
+$$;
+
+comment on function retrieval.set_field_weights(text, jsonb) is
+'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1; null restores 1 for all.';
+
+-- The weighted frequency of a word in the chunk c, as SQL; $1 are the frequency thresholds. Title and context come
+-- first in a tsvector, so ts_rank with the weights of the fields after them set to 0 is again a sum over 1/j² from
+-- j = 1, and counts the occurrences up to there.
+create or replace function retrieval._frequency_expression(word text, field_weights double precision[])
+    returns text
+    language sql immutable
+    return (select string_agg(format('%s * width_bucket(ts_rank(''%s'', c.lexemes, %L)::double precision, $1)', f.weight, f.fields, word), ' + ')
+            from (values (field_weights[1] - field_weights[2], '{0,0,0,1}'),
+                         (field_weights[2] - field_weights[3], '{0,0,1,1}'),
+                         (field_weights[3], '{1,1,1,1}')) f(weight, fields)
+            where f.weight <> 0);
+
+comment on function retrieval._frequency_expression(text, double precision[]) is
+'SQL for the weighted number of occurrences of a word in a chunk.';
+-- end
+
+-- begin sql/threshold_query.sql
+-- Which chunks can score more than a threshold, as a tsquery that the GIN index answers.
+--
+-- A chunk's score is at most the sum of the bounds of the words that it holds (WAND: Broder et al., "Efficient Query
+-- Evaluation using a Two-Level Retrieval Process", CIKM 2003). So it can only pass the threshold if it holds a set of
+-- words whose bounds add up to more. The words come in descending order of their bounds; for the first word of the
+-- set that a chunk holds, the rest must come from the words after it. Beyond `depth` words of a set the condition is
+-- relaxed to "any word without which the rest is too little": that lets more chunks through, never fewer.
+--
+-- Null means no condition: whatever the chunk holds beyond, it passes. An empty text means that nothing passes.
+create or replace function retrieval._threshold_query(
+    words text[], bounds double precision[], remainders double precision[], threshold double precision, depth integer,
+    first integer default 1)
+    returns text
+    language plpgsql immutable
+as $$
+declare
+    alternatives text[] := '{}';
+    rest text;
+begin
+    if threshold < 0 then
+        return null;
+    end if;
+    for i in first .. cardinality(words) loop
+        exit when remainders[i] <= threshold;
+        if depth = 0 then
+            alternatives := alternatives || words[i];
+        else
+            rest := retrieval._threshold_query(words, bounds, remainders, threshold - bounds[i], depth - 1, i + 1);
+            if rest is null then
+                alternatives := alternatives || words[i];
+            elsif rest <> '' then
+                alternatives := alternatives || ('(' || words[i] || ' & ' || rest || ')');
+            end if;
+        end if;
+    end loop;
+    return case when cardinality(alternatives) < 2 then coalesce(alternatives[1], '')
+                else '(' || array_to_string(alternatives, ' | ') || ')' end;
+end;
+$$;
+
+comment on function retrieval._threshold_query(text[], double precision[], double precision[], double precision, integer, integer) is
+'A tsquery, as text, that every chunk matches whose words'' bounds add up to more than the threshold. words: quoted for tsquery, in descending order of bounds; remainders[i]: the sum of the bounds from i on.';
 -- end
 
 -- begin sql/keyword_search.sql
@@ -1344,34 +1520,31 @@ comment on function retrieval._query_terms(bigint, text[], text) is
 -- ts_rank of one word is 6/π² · Σ 1/j² for j = 1 … tf: strictly increasing in tf, so the midpoints between its
 -- values, found by width_bucket, give the exact tf at C speed. A tsvector keeps at most 255 positions per lexeme,
 -- which is where tf is capped, on both sides of every comparison.
-create or replace function retrieval._frequency_thresholds()
+create or replace function retrieval._frequency_thresholds(maximum_frequency integer)
     returns double precision[]
     language sql immutable parallel safe
     return (select array_agg(t.midpoint order by t.frequency)
             from (select j as frequency,
                          6 / pi() ^ 2 * (sum(1.0::double precision / (j * j)) over (order by j) - 0.5 / (j * j)) as midpoint
-                  from generate_series(1, 256) j) t);
+                  from generate_series(1, maximum_frequency) j) t);
 
-comment on function retrieval._frequency_thresholds() is
-'Between the values of ts_rank for 0, 1, 2 … 256 occurrences of a word; width_bucket over it gives the number of occurrences.';
+comment on function retrieval._frequency_thresholds(integer) is
+'Between the values of ts_rank for 0, 1, 2 … occurrences of a word; width_bucket over it gives the number of occurrences.';
 
--- The one statement that ranks: $1 is _frequency_thresholds(), $2 how many. With tf / (tf + K) = 1 − K / (tf + K) each
+-- The one statement that ranks: $1 is _frequency_thresholds(…), $2 how many. With tf / (tf + K) = 1 − K / (tf + K) each
 -- word's frequency is looked up once.
 create or replace function retrieval._keyword_statement(
-    collection_id bigint, lexemes text[], weights double precision[], average_length double precision,
-    condition text, metadata_path jsonpath)
+    collection_id bigint, candidates text, words text[], weights double precision[], average_length double precision,
+    field_weights double precision[], condition text, metadata_path jsonpath)
     returns text
-    language plpgsql stable
+    language plpgsql immutable
 as $$
 declare
-    any_word text;
     losses text;
 begin
-    select string_agg(retrieval._lexeme_query(t.lexeme)::text, ' | '),
-           string_agg(format('%s / (width_bucket(ts_rank(''{1,1,1,1}'', c.lexemes, %L)::double precision, $1) + n.norm)',
-                             t.weight, retrieval._lexeme_query(t.lexeme)), ' + ')
-    into any_word, losses
-    from unnest(lexemes, weights) t(lexeme, weight);
+    select string_agg(format('%s / (%s + n.norm)', t.weight, retrieval._frequency_expression(t.word, field_weights)), ' + ')
+    into losses
+    from unnest(words, weights) t(word, weight);
     return format(
         'select c.chunk_id, %s - n.norm * (%s) as score
          from retrieval.chunks c
@@ -1379,14 +1552,14 @@ begin
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
-        (select sum(w) from unnest(weights) w), losses, average_length, collection_id, any_word,
+        (select sum(w) from unnest(weights) w), losses, average_length, collection_id, candidates,
         ' and (' || condition || ')',
         ' and c.metadata @@ ' || quote_literal(metadata_path));
 end;
 $$;
 
-comment on function retrieval._keyword_statement(bigint, text[], double precision[], double precision, text, jsonpath) is
-'The SQL that ranks chunks by BM25. Every value in it is quoted; $1 are the frequency thresholds, $2 the number of chunks wanted.';
+comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, jsonpath) is
+'The SQL that ranks the chunks matching a tsquery by BM25. Every value in it is quoted; $1 are the frequency thresholds, $2 the number of chunks wanted.';
 
 -- The query's conditions as SQL on a chunk c; null where it has none. Each chunk answers to its own configuration.
 create or replace function retrieval._chunk_condition(text_configs text[], query_text text, keyword_operator text)
@@ -1402,46 +1575,90 @@ create or replace function retrieval._chunk_condition(text_configs text[], query
 comment on function retrieval._chunk_condition(text[], text, text) is
 'What a chunk must fulfil besides holding a word of the query, as SQL; null where that is nothing.';
 
+-- The words of a query that occur in the collection: how often the query names each, in how many chunks it stands, its
+-- weight in the score, and the most that it can add to one.
+create or replace function retrieval._keyword_terms(
+    collection_id bigint, text_configs text[], query_text text, field_weights double precision[])
+    returns table (lexeme text, query_frequency integer, document_frequency bigint, weight double precision, bound double precision,
+                   average_length double precision, maximum_frequency integer)
+    language plpgsql stable
+as $$
+begin
+    return query execute format(
+        'select q.lexeme, q.frequency, s.n, w.weight,
+                -- the ratio is stored in single precision, which may have rounded it up
+                w.weight / (1 + 0.999999 * 1.2 * (0.25 / s.maximum_frequency + 0.75 * s.minimum_length_ratio / t.average_length) / $3),
+                t.average_length, s.maximum_frequency
+         from (select sum(c.chunk_count)::double precision as chunk_count,
+                      greatest(sum(c.total_length) / sum(c.chunk_count), 1)::double precision as average_length
+               from retrieval.chunk_statistics c where c.collection_id = %1$s) t
+         cross join retrieval._query_terms(%1$s, $1, $2) q
+         cross join lateral (
+             select sum(l.document_frequency)::bigint as n, max(l.maximum_frequency) as maximum_frequency,
+                    min(l.minimum_length_ratio)::double precision as minimum_length_ratio
+             from retrieval.lexeme_statistics l
+             where l.collection_id = %1$s and l.lexeme = q.lexeme) s
+         cross join lateral (select q.frequency * ln(1 + (t.chunk_count - s.n + 0.5) / (s.n + 0.5)) as weight) w
+         where s.n > 0', collection_id)
+        using text_configs, query_text, (select max(w) from unnest(field_weights) w);
+end;
+$$;
+
+comment on function retrieval._keyword_terms(bigint, text[], text, double precision[]) is
+'The words that a query ranks by, with what is known of each in the collection.';
+
 create or replace function retrieval._keyword_candidates(
-    collection_id bigint, query_text text, metadata_path jsonpath, candidates integer, keyword_operator text)
+    collection retrieval.collections, query_text text, metadata_path jsonpath, candidates integer, keyword_operator text,
+    field_weights jsonb)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set client_min_messages = warning
 as $$
 declare
-    text_configs constant text[] := retrieval._text_configs(collection_id);
-    chunk_count double precision;
-    average_length double precision;
-    found_lexemes text[];
-    weights double precision[];
+    most_words constant integer := 64;
+    text_configs constant text[] := retrieval._text_configs(collection.collection_id);
+    fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
     condition text;
+    term record;
+    frequency_thresholds double precision[];
+    threshold double precision;
+    depth integer;
+    chunk_ids bigint[];
+    scores double precision[];
 begin
-    execute format('select sum(chunk_count), sum(total_length) / nullif(sum(chunk_count), 0)
-                    from retrieval.chunk_statistics where collection_id = %s', collection_id)
-        into chunk_count, average_length;
-    -- where there are more words than anyone means, those that can matter most
-    execute format(
-        'select array_agg(w.lexeme order by w.weight desc, w.lexeme), array_agg(w.weight order by w.weight desc, w.lexeme)
-         from (select t.lexeme, t.frequency * ln(1 + ($4 - s.n + 0.5) / (s.n + 0.5)) as weight
-               from retrieval._query_terms(%1$s, $1, $2) t
-               cross join lateral (select sum(document_frequency)::double precision as n
-                                   from retrieval.lexeme_statistics l
-                                   where l.collection_id = %1$s and l.lexeme = t.lexeme) s
-               where s.n > 0
-               order by weight desc, t.lexeme limit $3) w', collection_id)
-        into found_lexemes, weights
-        using text_configs, query_text, 64, chunk_count;
-    if found_lexemes is null then
+    -- where there are more words than anyone means, those that can add most
+    select array_agg(t.word) as words, array_agg(t.weight) as weights, array_agg(t.bound) as bounds,
+           array_agg(t.remainder) as remainders, max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
+    into term
+    from (select retrieval._lexeme_query(k.lexeme)::text as word, k.*,
+                 sum(k.bound) over (order by k.bound, k.lexeme desc) as remainder
+          from (select * from retrieval._keyword_terms(collection.collection_id, text_configs, query_text, fields) k
+                order by k.bound desc, k.lexeme limit most_words) k
+          order by k.bound desc, k.lexeme) t;
+    if term.words is null then
         return;
     end if;
     condition := retrieval._chunk_condition(text_configs, query_text, keyword_operator);
-    return query execute retrieval._keyword_statement(
-        collection_id, found_lexemes, weights, greatest(average_length, 1), condition, metadata_path)
-        using retrieval._frequency_thresholds(), candidates;
+    frequency_thresholds := retrieval._frequency_thresholds(term.maximum_frequency);
+    depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
+    threshold := 0.7 * term.remainders[1];
+    for round in 1 .. 5 loop
+        execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
+                collection.collection_id,
+                -- chunks that tie with the threshold belong to the answer
+                retrieval._threshold_query(term.words, term.bounds, term.remainders, threshold * (1 - 1e-9), depth),
+                term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
+            into chunk_ids, scores using frequency_thresholds, candidates;
+        exit when threshold = 0 or scores[candidates] >= threshold;
+        -- a full list settles where the threshold has to be, unless that is much lower
+        threshold := case when round < 4 then greatest(scores[candidates], 0.5 * threshold)
+                          else coalesce(scores[candidates], 0) end;
+    end loop;
+    return query select h.chunk_id, h.score from unnest(chunk_ids, scores) h(chunk_id, score);
 end;
 $$;
 
-comment on function retrieval._keyword_candidates(bigint, text, jsonpath, integer, text) is
+comment on function retrieval._keyword_candidates(retrieval.collections, text, jsonpath, integer, text, jsonb) is
 'The best chunks by BM25, best first, ties by chunk_id.';
 
 create or replace function retrieval.keyword_search(
@@ -1449,29 +1666,30 @@ create or replace function retrieval.keyword_search(
     query_text text,
     metadata_filter jsonb default null,
     max_results integer default 10,
-    keyword_operator text default 'or')
+    keyword_operator text default 'or',
+    field_weights jsonb default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision)
     language plpgsql stable rows 10
 as $$
 declare
-    target constant bigint := (retrieval._collection(collection)).collection_id;
+    target constant retrieval.collections := retrieval._collection(collection);
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
     return query execute format(
         'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._keyword_candidates(%1$s, $1, $2, $3, $4) with ordinality h(chunk_id, score, rank)
+         from retrieval._keyword_candidates($1, $2, $3, $4, $5, $6) with ordinality h(chunk_id, score, rank)
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', target)
-        using query_text, retrieval.compile_filter(metadata_filter), max_results, keyword_operator;
+         order by h.rank', target.collection_id)
+        using target, query_text, retrieval.compile_filter(metadata_filter), max_results, keyword_operator, field_weights;
 end;
 $$;
 
-comment on function retrieval.keyword_search(text, text, jsonb, integer, text) is
-'The best chunks by BM25, best first, ties by chunk_id; no rows where no word of the query occurs. query_text: words, "a phrase", -not, or, prefix*. keyword_operator ''and'' demands every word. score is the BM25 score; its scale depends on query and collection.';
+comment on function retrieval.keyword_search(text, text, jsonb, integer, text, jsonb) is
+'The best chunks by BM25, best first, ties by chunk_id; no rows where no word of the query occurs. query_text: words, "a phrase", -not, or, prefix*. keyword_operator ''and'' demands every word. field_weights: as in set_field_weights, for this call. score is the BM25 score; its scale depends on query and collection.';
 -- end
 
 -- begin sql/semantic_search.sql
@@ -1618,7 +1836,7 @@ begin
     end if;
     return query execute format(
         'with keyword as (
-             select k.* from retrieval._keyword_candidates(%1$s, $1, $4, $5, $6) with ordinality k(chunk_id, score, rank)
+             select k.* from retrieval._keyword_candidates($11, $1, $4, $5, $6, null) with ordinality k(chunk_id, score, rank)
              where $1 is not null),
          semantic as (
              select s.* from retrieval._semantic_candidates($2, $3, $4, $5) with ordinality s(chunk_id, score, rank)
@@ -1639,7 +1857,7 @@ begin
         using query_text, target, query_embedding, retrieval.compile_filter(metadata_filter),
               greatest(candidates, max_results), keyword_operator,
               coalesce((weights ->> 'keyword')::double precision, 1), coalesce((weights ->> 'semantic')::double precision, 1),
-              rrf_k, max_results;
+              rrf_k, max_results, owner;
 end;
 $$;
 
@@ -1746,6 +1964,9 @@ declare
     owner constant bigint := (retrieval._collection(collection)).collection_id;
     deleted integer;
 begin
+    -- locked in the order that every writer of documents follows
+    execute format('select from retrieval.documents where collection_id = %s and document_key = any($1) order by document_key for update', owner)
+        using document_keys;
     -- the chunks first and all at once: cascading would count them once per document
     execute format(
         'delete from retrieval.chunks c using retrieval.documents d
@@ -1760,6 +1981,40 @@ $$;
 
 comment on function retrieval.delete_documents(text, text[]) is
 'Deletes the documents of these keys with their chunks and embeddings; returns how many there were.';
+-- end
+
+-- begin sql/tidy_collection.sql
+-- After a bulk load: what autovacuum would do in its own time, done now.
+create or replace function retrieval.tidy_collection(collection text)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+    tidied record;
+begin
+    perform retrieval._fold_statistics(target, 1);
+    for tidied in
+        select i.indexrelid
+        from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        join pg_catalog.pg_am a on a.oid = c.relam
+        where i.indrelid = to_regclass(format('retrieval.%I', 'chunks_' || target)) and a.amname = 'gin'
+    loop
+        perform gin_clean_pending_list(tidied.indexrelid);
+    end loop;
+    for tidied in
+        select format('%I', p.name || '_' || target) as name from unnest(array['documents', 'chunks', 'chunk_statistics', 'lexeme_statistics']) p(name)
+        union all
+        select format('%I', 'embeddings_' || s.space_id) from retrieval.spaces s where s.collection_id = target
+    loop
+        execute 'analyze retrieval.' || tidied.name;
+    end loop;
+end;
+$$;
+
+comment on function retrieval.tidy_collection(text) is
+'Folds the statistics, empties the pending lists of the text and metadata indexes and analyzes a collection''s tables. Worth calling after a bulk load; otherwise autovacuum does as much in its own time.';
 -- end
 
 -- begin sql/put_embeddings.sql
@@ -1781,6 +2036,7 @@ begin
     execute format(
         'insert into retrieval.embeddings (space_id, collection_id, chunk_id, embedding)
          select %s, %s, e.chunk_id, e.embedding from unnest($1, $2) e(chunk_id, embedding)
+         order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
          on conflict (chunk_id, space_id) do update set embedding = excluded.embedding',
         target.space_id, target.collection_id)
         using chunk_ids, embeddings;
@@ -1876,14 +2132,14 @@ begin
                           else format('%1$s(?=%2$s)|(?<=%1$s)%2$s', left(l.lexeme, 1), right(l.lexeme, 1)) end, '|')
     into bigrams
     from unnest(lexemes) l(lexeme)
-    where l.lexeme ~ '^[々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]{1,2}$';
+    where l.lexeme ~ ('^[' || retrieval._script_characters() || ']{1,2}$');
     if words is not null then
         content := regexp_replace(content, '(^|[\s[:punct:]])(' || words || ')(?=[\s[:punct:]]|$)', E'\\1\x01\\2\x02', 'g');
     end if;
     if bigrams is not null then
         content := regexp_replace(content, '(' || bigrams || ')', E'\x01\\1\x02', 'g');
     end if;
-    return replace(content, E'\x02\x01', '');
+    return content;
 end;
 $$;
 
@@ -1914,6 +2170,7 @@ begin
     -- a bounded cost per hit: what lies beyond is not looked at
     marked := retrieval._mark_words(owner.text_config, translate(left(content, 20000), E'\x01\x02', ''), lexemes);
     marked := retrieval._best_fragments(marked, max_fragments, fragment_length);
+    marked := replace(marked, E'\x02\x01', '');
     if escape_html then
         marked := replace(replace(replace(replace(replace(marked, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
     end if;
@@ -1922,27 +2179,36 @@ end;
 $$;
 
 comment on function retrieval.highlight(text, text, text, text, text, integer, integer, boolean) is
-'Fragments of a content with the words of a query between marks, joined by " … "; its beginning where no word occurs. With escape_html everything but the marks is escaped. Only the first 20,000 characters are looked at.';
+'Fragments of a content with the words of a query between marks, joined by "… "; its beginning where no word occurs. With escape_html everything but the marks is escaped. Only the first 20,000 characters are looked at.';
 
--- The fragments with the most marks, in the order of the text, each about `size` characters and cut at blanks.
+-- The fragments with the most marks, in the order of the text. A text is cut between atoms: a marked run, a word with
+-- the blanks after it, a single character of a script without blanks. Fragments that follow each other stay joined.
 create or replace function retrieval._best_fragments(marked text, most integer, size integer)
     returns text
     language sql immutable
-    return case when char_length(marked) <= size then marked else (
-        with pieces as (
-            -- up to `size` characters that end at a blank or the end; a longer run without a blank is cut anyway
-            select p.number, p.piece[1] as piece, char_length(p.piece[1]) - char_length(replace(p.piece[1], E'\x01', '')) as marks
-            from regexp_matches(marked, format('\S(?:.{0,%1$s}(?=\s|$)|.{0,%1$s})', least(size - 1, 254)), 'g') with ordinality p(piece, number)),
-        chosen as (select * from pieces order by marks desc, number limit most),
+    begin atomic
+        with atoms as (
+            select a.number, a.atom[1] as atom, char_length(translate(a.atom[1], E'\x01\x02', '')) as length,
+                   starts_with(a.atom[1], E'\x01')::integer as marks
+            from regexp_matches(marked, E'(\x01[^\x02]*\x02\\s{0,200}|[' || retrieval._script_characters() || E']\\s{0,200}|[^\\s\x01' || retrieval._script_characters() || ']{1,200}\s{0,200}|\s{1,200})', 'g')
+                 with ordinality a(atom, number)),
+        placed as (
+            select number, atom, marks, (sum(length) over (order by number) - 1) / size as page from atoms),
+        fragments as (
+            select row_number() over (order by page) as fragment, string_agg(atom, '' order by number) as piece, sum(marks) as marks
+            from placed group by page),
+        chosen as (
+            select fragment, piece from fragments
+            where marks > 0 or fragment = 1 and not exists (select from fragments where marks > 0)
+            order by marks desc, fragment limit most),
         joined as (
-            select c.number, c.piece, c.marks,
-                   lag(c.number) over (order by c.number) as before
-            from chosen c
-            where c.marks > 0 or not exists (select from chosen o where o.marks > 0) and c.number = 1)
-        select case when min(j.number) > 1 then '… ' else '' end
-               || string_agg(case when j.before is null then '' when j.before = j.number - 1 then ' ' else ' … ' end || j.piece, '' order by j.number)
-               || case when max(j.number) < (select max(number) from pieces) then ' …' else '' end
-        from joined j) end;
+            select fragment, piece, lag(fragment) over (order by fragment) as before from chosen)
+        select coalesce(
+            case when min(fragment) > 1 then '… ' else '' end
+            || rtrim(string_agg(case when before is null or before = fragment - 1 then '' else '… ' end || piece, '' order by fragment))
+            || case when max(fragment) < (select max(fragment) from fragments) then ' …' else '' end, '')
+        from joined;
+    end;
 
 comment on function retrieval._best_fragments(text, integer, integer) is 'The fragments of a marked text that hold the most marks.';
 -- end

@@ -81,7 +81,8 @@ def print_report(report: IngestReport) -> None:
     console.print(
         f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
         f"{len(report.failures)} failed; {report.chunks} chunks written"
-        + (f"; {report.skipped} files of other kinds skipped" if report.skipped else "")
+        + (f"; {report.skipped} files of other kinds skipped" if report.skipped else ""),
+        soft_wrap=True,
     )
     for failure in report.failures:
         errors.print(Text(f"failed: {failure.source}: {failure.reason}"), soft_wrap=True)

@@ -1,6 +1,11 @@
 """The database: where it comes from, whether it can be used, and what its errors mean."""
 
-from retrieval.database.connection import normalise_url, open_async_engine, open_engine
+from retrieval.database.connection import (
+    is_embedded,
+    normalise_url,
+    open_async_engine,
+    open_engine,
+)
 from retrieval.database.doctor import Finding, diagnose
 from retrieval.database.failures import from_database_error, translate_errors
 from retrieval.database.schema import (
@@ -8,6 +13,7 @@ from retrieval.database.schema import (
     current_revision,
     head_revision,
     migration_sql,
+    prepare_schema,
     upgrade_schema,
 )
 from retrieval.database.server import embedded_server_url, stop_embedded_server
@@ -20,10 +26,12 @@ __all__ = [
     "embedded_server_url",
     "from_database_error",
     "head_revision",
+    "is_embedded",
     "migration_sql",
     "normalise_url",
     "open_async_engine",
     "open_engine",
+    "prepare_schema",
     "stop_embedded_server",
     "translate_errors",
     "upgrade_schema",

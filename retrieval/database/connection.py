@@ -9,7 +9,11 @@ from retrieval.database.server import embedded_server_url
 from retrieval.errors import ConfigurationError
 from retrieval.settings import Settings
 
-_OPTIONS = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+# without an encoding psycopg gives bytes for text where the database has SQL_ASCII
+_OPTIONS = {
+    "pool_pre_ping": True,
+    "connect_args": {"connect_timeout": 10, "client_encoding": "utf8"},
+}
 
 
 def normalise_url(url: str) -> URL:
@@ -33,6 +37,11 @@ def database_url(url: str | None = None) -> URL:
     return normalise_url(
         url or settings.database_url or embedded_server_url(settings.data_directory)
     )
+
+
+def is_embedded(url: str | None = None) -> bool:
+    """Whether the URL given and the environment leave it to the embedded server."""
+    return not (url or Settings().database_url)
 
 
 def open_engine(url: str | URL | None = None) -> Engine:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 
 from retrieval import errors
 
@@ -23,13 +23,20 @@ _KINDS: dict[str, type[errors.RetrievalError]] = {
     "53300": errors.DatabaseUnavailable,
     "57P": errors.DatabaseUnavailable,
     "0A000": errors.UnsupportedDatabase,
+    # CREATE EXTENSION without its files, before PostgreSQL 16
+    "58P01": errors.UnsupportedDatabase,
 }
 # the schema, a table, a function or a column that this package expects is not there
 _MISSING_OBJECTS = {"3F000", "42P01", "42883", "42703"}
+# what these constraints ask for, in words
+_CONSTRAINTS = {
+    "documents_key_check": "a document_key must have 1 to 2000 bytes",
+    "documents_metadata_check": "metadata must be a JSON object",
+}
 NEEDS_INIT = "the database has no retrieval schema of this version; run: retrieval init"
 
 
-def _kind(sqlstate: str | None, constraint: str | None) -> type[errors.RetrievalError]:
+def _kind(sqlstate: str | None, constraint: str) -> type[errors.RetrievalError]:
     if sqlstate is None:
         return errors.DatabaseUnavailable
     if constraint == "space_signature":
@@ -51,9 +58,13 @@ def from_database_error(error: DBAPIError) -> errors.RetrievalError:
     sqlstate = getattr(original, "sqlstate", None)
     if sqlstate in _MISSING_OBJECTS and "retrieval" in str(original):
         return errors.SchemaMismatch(NEEDS_INIT)
-    message = _one_line(getattr(diagnosis, "message_primary", None) or str(original))
+    constraint = getattr(diagnosis, "constraint_name", None) or ""
+    primary = _CONSTRAINTS.get(constraint) or getattr(diagnosis, "message_primary", None)
+    message = _one_line(primary or str(original))
     hint = getattr(diagnosis, "message_hint", None)
-    kind = _kind(sqlstate, getattr(diagnosis, "constraint_name", None))
+    kind = _kind(sqlstate, constraint)
+    if sqlstate is None and isinstance(error, DataError):
+        kind = errors.InvalidInput  # the driver refused a value, such as a text with NUL
     if kind is errors.DatabaseUnavailable:
         message = f"PostgreSQL cannot be reached: {message}"
     return kind(f"{message} ({_one_line(hint).rstrip('.')})" if hint else message)
@@ -66,3 +77,8 @@ def translate_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise from_database_error(error) from error
+    except StatementError as error:
+        # a value that cannot become a parameter, such as a vector of words
+        raise errors.InvalidInput(_one_line(str(error.orig))) from error
+    except UnicodeEncodeError as error:
+        raise errors.InvalidInput(f"a text cannot be written as UTF-8: {error.reason}") from error

@@ -49,22 +49,39 @@ def check_schema(connection: Connection) -> None:
         return
     if found is None:
         raise SchemaMismatch("the database has no retrieval schema; run: retrieval init")
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found in known:
-        raise SchemaMismatch(
-            f"the retrieval schema is at revision {found}, older than {needed}; run: retrieval init"
-        )
+    _check_known(found)
     raise SchemaMismatch(
-        f"the retrieval schema is at revision {found}, which this version does not know "
-        f"(it needs {needed}); upgrade this package"
+        f"the retrieval schema is at revision {found}, older than {needed}; run: retrieval init"
     )
 
 
+def _check_known(revision: str) -> None:
+    scripts = ScriptDirectory.from_config(_config())
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaMismatch(
+            f"the retrieval schema is at revision {revision}, which this version does not know "
+            f"(it needs {head_revision()}); upgrade this package"
+        )
+
+
 def upgrade_schema(connection: Connection) -> None:
-    """Bring the schema to this package's revision, in the caller's transaction."""
+    """Bring the schema to this package's revision, in the caller's transaction.
+
+    Whoever comes second waits for the first. A newer schema raises SchemaMismatch.
+    """
+    connection.execute(text("select pg_advisory_xact_lock(hashtext('retrieval.upgrade_schema'))"))
+    if (found := current_revision(connection)) is not None:
+        _check_known(found)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def prepare_schema(connection: Connection, *, upgrade: bool) -> None:
+    """Raise SchemaMismatch unless the schema is this package's; `upgrade` makes it so first."""
+    if upgrade:
+        upgrade_schema(connection)
+    check_schema(connection)
 
 
 def migration_sql() -> str:

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from retrieval.errors import DatabaseUnavailable
 
 DATABASE = "retrieval"
@@ -42,7 +44,10 @@ def _server(data_directory: Path, version: int) -> Any:
         data_directory.mkdir(parents=True, exist_ok=True)
         with _utf8_locale():
             # left running: the next command finds it warm; `retrieval stop` ends it
-            return get_server(directory, cleanup_mode=None, postgres_version=version)
+            server = get_server(directory, cleanup_mode=None, postgres_version=version)
+            if not server.get_postmaster_info().is_running():
+                server.start()  # known to this process, but stopped since
+            return server
     except Exception as error:
         raise DatabaseUnavailable(
             f"the embedded PostgreSQL in {directory} did not start ({error}); see its file log"
@@ -51,16 +56,22 @@ def _server(data_directory: Path, version: int) -> Any:
 
 def embedded_server_url(data_directory: Path, version: int = DEFAULT_VERSION) -> str:
     """Start the server if it is not running and return the URL of its database."""
-    import psycopg
-
     server = _server(data_directory, version)
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+    try:
+        _create_database(server.get_uri())
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())
+        raise DatabaseUnavailable(f"the embedded PostgreSQL does not answer: {reason}") from error
+    return str(server.get_uri(database=DATABASE))
+
+
+def _create_database(uri: str) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
         found = connection.execute("select from pg_database where datname = %s", [DATABASE])
         if found.rowcount == 0:
             # another process may have been faster
             with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute(f"create database {DATABASE}")
-    return str(server.get_uri(database=DATABASE))
 
 
 def stop_embedded_server(data_directory: Path, version: int = DEFAULT_VERSION) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrieval.embedding import Embedder, Signature, create_embedder
-from retrieval.errors import NotFound, SpaceMismatch
+from retrieval.errors import NotFound, RetrievalError, SpaceMismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,6 @@ def check_signature(embedder: Embedder, space: str, signature: Mapping[str, Any]
         raise SpaceMismatch(f"the model {embedder.model} does not fit space {space}: {differing}")
 
 
-def is_stale(error: SpaceMismatch) -> bool:
-    """Whether the database refused a signature, rather than this process an embedder."""
+def is_stale(error: RetrievalError) -> bool:
+    """Whether the database refused a remembered space, rather than this process an embedder."""
     return error.__cause__ is not None

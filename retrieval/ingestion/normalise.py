@@ -17,3 +17,8 @@ def normalise_text(text: str) -> str:
     if _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return unicodedata.normalize("NFC", text)
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can store the text as it is."""
+    return "\0" not in text and not _SURROGATE.search(text)

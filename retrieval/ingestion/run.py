@@ -6,7 +6,7 @@ database take a connection, those that compute take none.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ from sqlalchemy.exc import DBAPIError
 from retrieval import orm
 from retrieval.database import from_database_error
 from retrieval.document import Document
-from retrieval.embedding import HashingEmbedder
+from retrieval.embedding import Embeddings, HashingEmbedder
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import InvalidInput, LoadError
 from retrieval.ingestion.chunk import chunk_document, embedding_text
 from retrieval.ingestion.load import find_files, load_documents
-from retrieval.ingestion.normalise import normalise_text
+from retrieval.ingestion.normalise import is_storable, normalise_text
 from retrieval.ingestion.report import Failure, IngestReport
 from retrieval.ingestion.store import (
     PreparedDocument,
@@ -37,6 +37,14 @@ Source = str | Path | Document
 BATCH_DOCUMENTS = 64
 BATCH_CHARACTERS = 500_000
 MISSING_CHUNKS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class MissingChunk:
+    """A stored chunk without an embedding, and the text that the model sees of it."""
+
+    chunk_id: int
+    text: str
 
 
 class IngestRun:
@@ -88,6 +96,8 @@ class IngestRun:
                 self._fail(source, reason)
             elif document.key in self._keys:
                 self._fail(document.key, "given twice in one run; the first one counts")
+            elif not is_storable(document.key):
+                self._fail(repr(document.key), "a key cannot hold NUL or surrogates")
             else:
                 self._keys.add(document.key)
                 yield document
@@ -170,23 +180,32 @@ class IngestRun:
             )
             put_embeddings(connection, self.collection, self.space, ids, list(vectors))
 
-    def embed_missing(self, connection: Connection) -> int:
-        """Embed some chunks that came into the collection another way; returns how many."""
+    def missing_chunks(self, connection: Connection) -> list[MissingChunk]:
+        """Some chunks that came into the collection another way and have no embedding yet."""
         if self.space is None:
-            return 0
+            return []
         missing = orm.call(
             "missing_embeddings",
             collection=self.collection,
             space=self.space.name,
             max_results=MISSING_CHUNKS,
         ).table_valued("chunk_id", "title", "context", "content")
-        rows = connection.execute(select(missing)).all()
-        if rows:
-            texts = [embedding_text(row.title, row.context, row.content) for row in rows]
-            vectors = self.embedder.embed_documents(texts)
-            ids = [row.chunk_id for row in rows]
-            put_embeddings(connection, self.collection, self.space, ids, list(vectors))
-        return len(rows)
+        return [
+            MissingChunk(row.chunk_id, embedding_text(row.title, row.context, row.content))
+            for row in connection.execute(select(missing))
+        ]
+
+    def embed_missing(self, missing: Sequence[MissingChunk]) -> Embeddings:
+        """Embed chunks that are stored."""
+        return self.embedder.embed_documents([each.text for each in missing])
+
+    def store_missing(
+        self, connection: Connection, missing: Sequence[MissingChunk], embeddings: Embeddings
+    ) -> None:
+        """Store the embeddings of chunks that are stored."""
+        if self.space is not None:
+            ids = [each.chunk_id for each in missing]
+            put_embeddings(connection, self.collection, self.space, ids, list(embeddings))
 
     def build_index(self, connection: Connection) -> None:
         """Build the space's index, unless it has one."""

@@ -7,6 +7,7 @@ The parameters are those of the SQL functions of the same names, which carry the
 that is left out is left to its SQL default.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import UserDefinedType
 
+from retrieval.errors import InvalidInput
 from retrieval.orm.models import Chunk
 
 Vector = Sequence[float] | Any
@@ -89,8 +91,19 @@ def _compile_named_argument(element: NamedArgument, compiler: Any, **options: An
 
 
 def _argument(name: str, value: Any) -> NamedArgument:
-    bound = value if isinstance(value, ColumnElement) else literal(value, _TYPES[name])
-    return NamedArgument(name, bound)
+    if isinstance(value, ColumnElement):
+        return NamedArgument(name, value)
+    if isinstance(_TYPES[name], JSONB):
+        _check_json(name, value)
+    return NamedArgument(name, literal(value, _TYPES[name]))
+
+
+def _check_json(name: str, value: Any) -> None:
+    """Raise InvalidInput where the driver would only find out while it sends the value."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{name} is not JSON: {error}") from error
 
 
 def _columns(*legs: str) -> list[ColumnClause[Any]]:

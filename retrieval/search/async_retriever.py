@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from retrieval import database, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
-from retrieval.errors import SpaceMismatch
+from retrieval.errors import NotReady, SpaceMismatch
 from retrieval.ingestion import IngestReport, IngestRun, Source
+from retrieval.ingestion.normalise import normalise_text
 from retrieval.search import statements
 from retrieval.search.results import CollectionSummary, Hit, StoredChunk
 from retrieval.search.retriever import Progress
@@ -41,13 +42,15 @@ class AsyncRetriever:
         been prepared with `retrieval init`, otherwise SchemaMismatch is raised.
         """
         engine = await asyncio.to_thread(database.open_async_engine, url)
-        embedded = url is None and Settings().database_url is None
-        with database.translate_errors():
-            async with engine.begin() as connection:
-                if embedded:
-                    await connection.run_sync(database.upgrade_schema)
-                await connection.run_sync(database.check_schema)
-        return cls(engine, embedder=embedder)
+        retriever = cls(engine, embedder=embedder)
+        upgrade = database.is_embedded(url)
+        try:
+            async with retriever._connection(None) as connection:
+                await connection.run_sync(database.prepare_schema, upgrade=upgrade)
+        except BaseException:
+            await retriever.close()
+            raise
+        return retriever
 
     async def close(self) -> None:
         """Close the connections."""
@@ -129,6 +132,8 @@ class AsyncRetriever:
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
         `on_progress(done, total)` counts documents.
         """
+        # another process may have made another space the active one
+        self._spaces.forget(collection)
         run = IngestRun(collection, sources, await self._space(collection, None, connection))
         if on_progress:
             on_progress(0, run.total)
@@ -141,10 +146,13 @@ class AsyncRetriever:
                 await used.run_sync(run.store, prepared, known)
             if on_progress:
                 on_progress(run.report.done, run.total)
-        embedded = 1
-        while embedded:
+        async with self._connection(connection) as used:
+            missing = await used.run_sync(run.missing_chunks)
+        while missing:
+            embeddings = await asyncio.to_thread(run.embed_missing, missing)
             async with self._connection(connection) as used:
-                embedded = await used.run_sync(run.embed_missing)
+                await used.run_sync(run.store_missing, missing, embeddings)
+                missing = await used.run_sync(run.missing_chunks)
         async with self._connection(connection) as used:
             await used.run_sync(run.build_index)
         return run.report
@@ -186,7 +194,7 @@ class AsyncRetriever:
         """
         request = statements.SearchRequest(
             collection=collection,
-            query=query,
+            query=normalise_text(query),  # as documents are
             legs=legs,
             space=space,
             query_embedding=query_embedding,
@@ -201,7 +209,7 @@ class AsyncRetriever:
         )
         try:
             return await self._search(request, connection)
-        except SpaceMismatch as error:
+        except (SpaceMismatch, NotReady) as error:
             # in the caller's transaction nothing more can be tried
             if connection is not None or not is_stale(error):
                 raise

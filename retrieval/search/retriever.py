@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from retrieval import database, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
-from retrieval.errors import SpaceMismatch
+from retrieval.errors import NotReady, SpaceMismatch
 from retrieval.ingestion import IngestReport, IngestRun, Source
+from retrieval.ingestion.normalise import normalise_text
 from retrieval.search import statements
 from retrieval.search.results import CollectionSummary, Hit, StoredChunk
 from retrieval.settings import Settings
@@ -38,13 +39,14 @@ class Retriever:
         The embedded server's schema is created and upgraded as needed; another database must have
         been prepared with `retrieval init`, otherwise SchemaMismatch is raised.
         """
-        engine = database.open_engine(url)
-        embedded = url is None and Settings().database_url is None
-        with database.translate_errors(), engine.begin() as connection:
-            if embedded:
-                database.upgrade_schema(connection)
-            database.check_schema(connection)
-        return cls(engine, embedder=embedder)
+        retriever = cls(database.open_engine(url), embedder=embedder)
+        try:
+            with retriever._connection(None) as connection:
+                database.prepare_schema(connection, upgrade=database.is_embedded(url))
+        except BaseException:
+            retriever.close()
+            raise
+        return retriever
 
     def close(self) -> None:
         """Close the connections."""
@@ -123,6 +125,8 @@ class Retriever:
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
         `on_progress(done, total)` counts documents.
         """
+        # another process may have made another space the active one
+        self._spaces.forget(collection)
         run = IngestRun(collection, sources, self._space(collection, None, connection))
         if on_progress:
             on_progress(0, run.total)
@@ -134,10 +138,13 @@ class Retriever:
                 run.store(used, prepared, known)
             if on_progress:
                 on_progress(run.report.done, run.total)
-        embedded = 1
-        while embedded:
+        with self._connection(connection) as used:
+            missing = run.missing_chunks(used)
+        while missing:
+            embeddings = run.embed_missing(missing)
             with self._connection(connection) as used:
-                embedded = run.embed_missing(used)
+                run.store_missing(used, missing, embeddings)
+                missing = run.missing_chunks(used)
         with self._connection(connection) as used:
             run.build_index(used)
         return run.report
@@ -179,7 +186,7 @@ class Retriever:
         """
         request = statements.SearchRequest(
             collection=collection,
-            query=query,
+            query=normalise_text(query),  # as documents are
             legs=legs,
             space=space,
             query_embedding=query_embedding,
@@ -194,7 +201,7 @@ class Retriever:
         )
         try:
             return self._search(request, connection)
-        except SpaceMismatch as error:
+        except (SpaceMismatch, NotReady) as error:
             # in the caller's transaction nothing more can be tried
             if connection is not None or not is_stale(error):
                 raise

@@ -17,9 +17,8 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _announced_bytes(scope) > self.maximum_bytes:
-            refusal = problem_response(
-                status_kind(413), self.detail, scope, {"Connection": "close"}
-            )
+            # the server reads and drops the rest: closing at once could lose the answer
+            refusal = problem_response(status_kind(413), self.detail, scope)
             await refusal(scope, receive, send)
         else:
             await self.app(scope, self._counted(receive), send)
@@ -32,7 +31,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.maximum_bytes:
-                raise HTTPException(413, self.detail, {"Connection": "close"})
+                raise HTTPException(413, self.detail)
             return message
 
         return counted

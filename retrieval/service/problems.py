@@ -137,7 +137,8 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 async def _retrieval_error(request: Request, error: errors.RetrievalError) -> ProblemResponse:
     kind = next(_ERRORS[each] for each in type(error).__mro__ if each in _ERRORS)
     if kind.status >= 500:
-        logger.error("%s %s: %s", request.method, _instance(request.scope), error, exc_info=error)
+        cause = error if kind is INTERNAL_ERROR else None
+        logger.error("%s %s: %s", request.method, _instance(request.scope), error, exc_info=cause)
     return problem_response(kind, str(error), request.scope)
 
 

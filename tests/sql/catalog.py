@@ -13,7 +13,8 @@ with relations as (
     select c.* from pg_class c
     where c.relnamespace = to_regnamespace('retrieval') and c.relname !~ '^alembic_version')
 select 'function', p.oid::regprocedure::text,
-       concat_ws(E'\n', pg_get_functiondef(p.oid), p.proacl::text, obj_description(p.oid, 'pg_proc'))
+       concat_ws(E'\n', pg_get_functiondef(p.oid), p.proacl::text,
+                 obj_description(p.oid, 'pg_proc'))
 from pg_proc p where p.pronamespace = to_regnamespace('retrieval')
 union all
 select 'relation', c.relname,
@@ -33,13 +34,15 @@ left join pg_collation l on l.oid = a.attcollation
 where c.relkind in ('r', 'p', 'c', 'v')
 union all
 select 'constraint', c.relname || '.' || k.conname,
-       concat_ws(' ', k.contype, pg_get_constraintdef(k.oid), k.convalidated, k.condeferrable, k.connoinherit)
+       concat_ws(' ', k.contype, pg_get_constraintdef(k.oid), k.convalidated, k.condeferrable,
+                 k.connoinherit)
 from pg_constraint k join relations c on c.oid = k.conrelid
 union all
 select 'index', c.relname, concat_ws(' ', pg_get_indexdef(c.oid), i.indisvalid)
 from pg_index i join relations c on c.oid = i.indexrelid
 union all
-select 'trigger', c.relname || '.' || t.tgname, concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled)
+select 'trigger', c.relname || '.' || t.tgname,
+       concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled)
 from pg_trigger t join relations c on c.oid = t.tgrelid where not t.tgisinternal
 union all
 select 'sequence', c.relname, to_jsonb(s)::text

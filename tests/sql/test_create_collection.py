@@ -12,9 +12,14 @@ CREATE = "select retrieval.create_collection(%s, %s)"
 
 def test_returns_its_id_and_makes_partitions(sql: psycopg.Cursor) -> None:
     created = value(sql, CREATE, ["handbook", "english"])
-    assert value(sql, "select collection_id from retrieval.collections where name = 'handbook'") == created
+    assert (
+        value(sql, "select collection_id from retrieval.collections where name = 'handbook'")
+        == created
+    )
     for parent in ("documents", "chunks", "chunk_statistics", "lexeme_statistics"):
-        inherits = "select from pg_inherits where inhparent = %s::regclass and inhrelid = %s::regclass"
+        inherits = (
+            "select from pg_inherits where inhparent = %s::regclass and inhrelid = %s::regclass"
+        )
         sql.execute(inherits, [f"retrieval.{parent}", f"retrieval.{parent}_{created}"])
         assert sql.rowcount == 1
 
@@ -22,7 +27,8 @@ def test_returns_its_id_and_makes_partitions(sql: psycopg.Cursor) -> None:
 @pytest.mark.parametrize("parent", ["documents", "chunks"])
 def test_a_partition_has_what_its_parent_has(sql: psycopg.Cursor, parent: str) -> None:
     created = value(sql, CREATE, ["c", "english"])
-    constraints = "select conname, pg_get_constraintdef(oid) from pg_constraint where conrelid = %s::regclass and contype <> 'p' and contype <> 'u'"
+    constraints = """select conname, pg_get_constraintdef(oid) from pg_constraint
+                     where conrelid = %s::regclass and contype not in ('p', 'u')"""
     triggers = "select tgname from pg_trigger where tgrelid = %s::regclass and not tgisinternal"
     for query in (constraints, triggers):
         above = set(sql.execute(query, [f"retrieval.{parent}"]).fetchall())
@@ -34,17 +40,23 @@ def test_a_partition_has_what_its_parent_has(sql: psycopg.Cursor, parent: str) -
     )
 
 
-@pytest.mark.parametrize("name", ["a", "\u4e66", "My Handbook", "it's \"quoted\"; --", "%s", "x" * 200])
+@pytest.mark.parametrize(
+    "name", ["a", "\u4e66", "My Handbook", 'it\'s "quoted"; --', "%s", "x" * 200]
+)
 def test_names_are_data(sql: psycopg.Cursor, name: str) -> None:
     sql.execute(CREATE, [name, "english"])
     ((key, *_),) = put(sql, name, {"document_key": name, "content": "words"})
     assert key == name
-    assert column(sql, "select document_key from retrieval.keyword_search(%s, 'words')", [name]) == [name]
+    assert column(
+        sql, "select document_key from retrieval.keyword_search(%s, 'words')", [name]
+    ) == [name]
     sql.execute("select retrieval.drop_collection(%s)", [name])
     assert column(sql, "select name from retrieval.collections") == []
 
 
-@pytest.mark.parametrize("name", [None, "", " ", " a", "a ", "a/b", "a\nb", "a\tb", "\x7f", "x" * 201])
+@pytest.mark.parametrize(
+    "name", [None, "", " ", " a", "a ", "a/b", "a\nb", "a\tb", "\x7f", "x" * 201]
+)
 def test_unusable_names(sql: psycopg.Cursor, name: str | None) -> None:
     error = failure(sql, CREATE, [name, "english"])
     assert error.sqlstate == "22023"
@@ -58,7 +70,9 @@ def test_a_taken_name(sql: psycopg.Cursor) -> None:
     assert "collection c already exists" in str(error)
 
 
-@pytest.mark.parametrize("text_config", ["klingon", "", None, "a.b.c.d", "english'; drop schema retrieval"])
+@pytest.mark.parametrize(
+    "text_config", ["klingon", "", None, "a.b.c.d", "english'; drop schema retrieval"]
+)
 def test_an_unknown_text_configuration(sql: psycopg.Cursor, text_config: str | None) -> None:
     error = failure(sql, CREATE, ["c", text_config])
     assert error.sqlstate == "22023"
@@ -66,9 +80,12 @@ def test_an_unknown_text_configuration(sql: psycopg.Cursor, text_config: str | N
 
 
 def test_a_text_configuration_is_stored_with_its_schema(sql: psycopg.Cursor) -> None:
-    sql.execute("create schema \"My words\"; create text search configuration \"My words\".\"Plain\" (copy = simple)")
-    sql.execute("set local search_path = \"My words\"")
-    sql.execute(CREATE, ["c", "\"Plain\""])
+    sql.execute(
+        'create schema "My words"; create text search'
+        ' configuration "My words"."Plain" (copy = simple)'
+    )
+    sql.execute('set local search_path = "My words"')
+    sql.execute(CREATE, ["c", '"Plain"'])
     sql.execute(CREATE, ["d", "english"])
     sql.execute("set local search_path = ''")
     stored = column(sql, "select text_config from retrieval.collections order by name")
@@ -77,7 +94,9 @@ def test_a_text_configuration_is_stored_with_its_schema(sql: psycopg.Cursor) -> 
     assert column(sql, "select document_key from retrieval.keyword_search('c', 'the')") == ["a"]
 
 
-def test_creation_blocks_nobody_and_waits_for_nobody(connect: Callable[..., psycopg.Connection]) -> None:
+def test_creation_blocks_nobody_and_waits_for_nobody(
+    connect: Callable[..., psycopg.Connection],
+) -> None:
     reader, creator, searcher = connect(), connect("500ms"), connect("500ms")
     creator.execute(CREATE, ["old", "english"])
     put(creator, "old", {"document_key": "a", "content": "words"})

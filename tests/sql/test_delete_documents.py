@@ -10,7 +10,7 @@ DELETE = "select retrieval.delete_documents('c', %s)"
 
 
 def test_counts_what_there_was(sql: psycopg.Cursor) -> None:
-    sql.execute("select retrieval.create_collection('c'), retrieval.create_collection('d')")
+    sql.execute("select retrieval.create_collection(name) from unnest(array['c', 'd']) name")
     for name in ("c", "d"):
         put(sql, name, *({"document_key": key, "content": "words"} for key in ("a", "b", "'")))
     assert value(sql, DELETE, [["a", "'", "nobody", None]]) == 2
@@ -31,7 +31,9 @@ def test_an_unknown_collection(sql: psycopg.Cursor) -> None:
     assert failure(sql, "select retrieval.delete_documents('x', array['a'])").sqlstate == "42704"
 
 
-def test_deleting_beside_a_writer_of_the_same_key(connect: Callable[..., psycopg.Connection]) -> None:
+def test_deleting_beside_a_writer_of_the_same_key(
+    connect: Callable[..., psycopg.Connection],
+) -> None:
     holder, deleter, writer, observer = (connect() for _ in range(4))
     holder.execute("select retrieval.create_collection('c')")
     put(holder, "c", {"document_key": "a", "content": "old"})

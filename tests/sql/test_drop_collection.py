@@ -34,7 +34,14 @@ def test_nothing_is_left(session: psycopg.Connection) -> None:
     before = column(session, TABLES)
     drop(session)
     assert len(column(session, TABLES)) == len(before) / 2
-    for table in ("documents", "chunks", "chunk_statistics", "lexeme_statistics", "embeddings", "spaces"):
+    for table in (
+        "documents",
+        "chunks",
+        "chunk_statistics",
+        "lexeme_statistics",
+        "embeddings",
+        "spaces",
+    ):
         assert value(session, f"select count(*) from retrieval.{table}") == 1
     assert column(session, SEARCH) == ["a"]
     assert value(session, "select retrieval.drop_orphans()") == 0
@@ -55,7 +62,9 @@ def test_unknown(session: psycopg.Connection) -> None:
 def test_undone_by_a_rollback(session: psycopg.Connection) -> None:
     with session.transaction(force_rollback=True):
         drop(session)
-    assert column(session, "select document_key from retrieval.keyword_search('dropped', 'words')") == ["a"]
+    assert column(
+        session, "select document_key from retrieval.keyword_search('dropped', 'words')"
+    ) == ["a"]
     assert value(session, "select retrieval.drop_orphans()") == 0
 
 

@@ -1,4 +1,4 @@
-"""The migrations go both ways, stay inside of their schema and say clearly where they cannot run."""
+"""The migrations go both ways, stay inside of their schema and say where they cannot run."""
 
 import subprocess
 import sys
@@ -99,7 +99,8 @@ def test_command_line(database_url: str, empty_database_url: str) -> None:
 def test_a_second_upgrade_does_nothing(database_url: str) -> None:
     written = """select array_agg(oid || ' ' || xmin order by oid) from (
         select oid, xmin from pg_proc where pronamespace = 'retrieval'::regnamespace
-        union all select oid, xmin from pg_class where relnamespace = 'retrieval'::regnamespace) o"""
+        union all select oid, xmin from pg_class
+        where relnamespace = 'retrieval'::regnamespace) o"""
     with psycopg.connect(database_url, autocommit=True) as session:
         before = value(session, written)
         alembic(database_url, command.upgrade, "head")
@@ -112,7 +113,8 @@ def test_lives_beside_an_application(empty_database_url: str) -> None:
         session.execute("insert into public.alembic_version values ('theirs')")
         session.execute("create table public.orders (id bigint primary key, retrieval text)")
         session.execute("create schema shop; create table shop.chunks (id bigint primary key)")
-        theirs = """select array_agg(oid || ' ' || xmin || ' ' || relname order by oid) from pg_class
+        theirs = """select array_agg(oid || ' ' || xmin || ' ' || relname order by oid)
+                    from pg_class
                     where relnamespace in ('public'::regnamespace, 'shop'::regnamespace)"""
         before = value(session, theirs)
         alembic(empty_database_url, command.upgrade, "head")
@@ -134,7 +136,9 @@ def test_check_finds_nothing_where_there_are_collections(database_url: str) -> N
 def test_another_encoding_is_refused(server) -> None:
     with (
         database(server, "template template0 encoding 'SQL_ASCII' locale 'C'") as url,
-        pytest.raises(DBAPIError, match="encoding UTF8 is needed, this one has SQL_ASCII") as raised,
+        pytest.raises(
+            DBAPIError, match="encoding UTF8 is needed, this one has SQL_ASCII"
+        ) as raised,
     ):
         alembic(url, command.upgrade, "head")
     assert raised.value.orig.sqlstate == "0A000"
@@ -162,6 +166,8 @@ def test_pgvector_may_live_in_another_schema(database_url: str, empty_database_u
             "select retrieval.put_embeddings('c', 's', %s, array['[1,0]'::elsewhere.halfvec])",
             [[chunk]],
         )
-        session.execute("select retrieval.build_index('c', 's'), retrieval.activate_space('c', 's')")
+        session.execute(
+            "select retrieval.build_index('c', 's'), retrieval.activate_space('c', 's')"
+        )
         search = "select chunk_id from retrieval.hybrid_search('c', 'words', '[1,0]')"
         assert column(session, search) == [chunk]

@@ -10,7 +10,8 @@ from psycopg.types.json import Jsonb
 from statements import column, failure, put, value, wait_until_blocked
 
 PUT = "select * from retrieval.put_documents('c', %s)"
-CONTENTS = """select c.content from retrieval.chunks c join retrieval.documents d using (collection_id, document_id)
+CONTENTS = """select c.content from retrieval.chunks c
+              join retrieval.documents d using (collection_id, document_id)
               where d.document_key = %s order by c.position"""
 
 
@@ -52,14 +53,19 @@ def test_everything_is_stored(sql: psycopg.Cursor) -> None:
         ("first", "Top", 0, 5),
         ("second", "", 6, 12),
     ]
-    assert {(c.title, c.metadata["year"], c.text_config) for c in chunks} == {("A title", 2026, "german")}
+    assert {(c.title, c.metadata["year"], c.text_config) for c in chunks} == {
+        ("A title", 2026, "german")
+    }
 
 
 @pytest.mark.usefixtures("collection")
 def test_without_chunks_the_content_is_one(sql: psycopg.Cursor) -> None:
     put(sql, "c", {"document_key": "k", "content": "h\u00e9llo"}, {"document_key": "empty"})
     chunks = sql.execute("select * from retrieval.chunks order by chunk_id").fetchall()
-    assert {(c.content, c.start_offset, c.end_offset) for c in chunks} == {("h\u00e9llo", 0, 5), ("", 0, 0)}
+    assert {(c.content, c.start_offset, c.end_offset) for c in chunks} == {
+        ("h\u00e9llo", 0, 5),
+        ("", 0, 0),
+    }
 
 
 @pytest.mark.usefixtures("collection")
@@ -104,13 +110,37 @@ def test_rows_come_in_order_of_key_and_position(sql: psycopg.Cursor) -> None:
         ([{"document_key": "x" * 2001}], "key"),
         ([{"document_key": "a", "metadata": [1]}], "metadata"),
         ([{"document_key": "a", "text_config": "klingon"}], "klingon"),
-        ([{"document_key": "a", "chunks": [{"content": "x", "start_offset": -1, "end_offset": 0}]}], "offset"),
-        ([{"document_key": "a", "chunks": [{"content": "x", "start_offset": 2, "end_offset": 1}]}], "offset"),
+        (
+            [
+                {
+                    "document_key": "a",
+                    "chunks": [{"content": "x", "start_offset": -1, "end_offset": 0}],
+                }
+            ],
+            "offset",
+        ),
+        (
+            [
+                {
+                    "document_key": "a",
+                    "chunks": [{"content": "x", "start_offset": 2, "end_offset": 1}],
+                }
+            ],
+            "offset",
+        ),
         ([{"document_key": "a", "chunks": "x"}], ""),
     ],
 )
 def test_unusable_documents(sql: psycopg.Cursor, documents: Any, named: str) -> None:
-    error = failure(sql, PUT, [Jsonb([*documents, {"document_key": "good"}] if isinstance(documents, list) else documents)])
+    error = failure(
+        sql,
+        PUT,
+        [
+            Jsonb(
+                [*documents, {"document_key": "good"}] if isinstance(documents, list) else documents
+            )
+        ],
+    )
     assert error.sqlstate[:2] in ("22", "23")
     assert named in str(error)
     assert column(sql, "select * from retrieval.documents") == []
@@ -133,7 +163,9 @@ def test_two_collections_share_no_keys(sql: psycopg.Cursor) -> None:
     put(sql, "c", pieces("one", 1))
     put(sql, "d", pieces("two", 1))
     for name, text in (("c", "one"), ("d", "two")):
-        assert column(sql, "select title from retrieval.keyword_search(%s, 'one or two')", [name]) == [text]
+        assert column(
+            sql, "select title from retrieval.keyword_search(%s, 'one or two')", [name]
+        ) == [text]
 
 
 # Writers of the same key
@@ -166,7 +198,9 @@ def test_a_new_key_written_twice_at_once(connect: Callable[..., psycopg.Connecti
     assert value(observer, "select count(*) from retrieval.documents") == 1
 
 
-def test_many_writers_leave_one_whole_document_each(connect: Callable[..., psycopg.Connection]) -> None:
+def test_many_writers_leave_one_whole_document_each(
+    connect: Callable[..., psycopg.Connection],
+) -> None:
     sessions = [connect() for _ in range(3)]
     sessions[0].execute("select retrieval.create_collection('c')")
 
@@ -174,10 +208,16 @@ def test_many_writers_leave_one_whole_document_each(connect: Callable[..., psyco
         keys = ["a", "b", "k"] if number % 2 else ["k", "b", "a"]
         for repeat in range(6):
             text = f"w{number}r{repeat}"
-            put(sessions[number], "c", *({**pieces(text, number + 1), "document_key": key} for key in keys))
+            put(
+                sessions[number],
+                "c",
+                *({**pieces(text, number + 1), "document_key": key} for key in keys),
+            )
 
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(write, range(3)))
     for key in ("a", "b", "k"):
-        title = value(sessions[0], "select title from retrieval.documents where document_key = %s", [key])
+        title = value(
+            sessions[0], "select title from retrieval.documents where document_key = %s", [key]
+        )
         assert column(sessions[0], CONTENTS, [key]) == [title] * (int(title[1]) + 1)

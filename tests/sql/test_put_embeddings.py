@@ -19,7 +19,9 @@ def prepare(session: psycopg.Cursor | psycopg.Connection) -> list[int]:
         "select retrieval.create_space('c', 's', 'model', 2, signature => %s)",
         [Jsonb({"model": "m", "pooling": "mean"})],
     )
-    return [row[3] for row in put(session, "c", *({"document_key": k, "content": k} for k in "abd"))]
+    return [
+        row[3] for row in put(session, "c", *({"document_key": k, "content": k} for k in "abd"))
+    ]
 
 
 @pytest.fixture
@@ -43,7 +45,9 @@ def test_stored_and_replaced(sql: psycopg.Cursor, chunks: list[int]) -> None:
         ({}, "model"),
     ],
 )
-def test_another_models_signature(sql: psycopg.Cursor, chunks: list[int], signature: dict, named: str) -> None:
+def test_another_models_signature(
+    sql: psycopg.Cursor, chunks: list[int], signature: dict, named: str
+) -> None:
     for error in (
         failure(sql, PUT, [chunks[:1], ["[1,0]"], Jsonb(signature)]),
         failure(
@@ -89,7 +93,9 @@ def test_two_writers_in_opposite_orders(connect: Callable[..., psycopg.Connectio
     holder.execute(PUT, [[one, middle, two], vectors, None])
     with ThreadPoolExecutor(2) as threads:
         with holder.transaction():
-            holder.execute("select from retrieval.embeddings where chunk_id = %s for update", [middle])
+            holder.execute(
+                "select from retrieval.embeddings where chunk_id = %s for update", [middle]
+            )
             writing = []
             for session, order in ((first, [one, middle, two]), (second, [two, middle, one])):
                 writing.append(threads.submit(session.execute, PUT, [order, vectors, None]))

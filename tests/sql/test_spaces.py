@@ -7,7 +7,8 @@ from statements import column, failure, put, value, vector
 
 CREATE = "select retrieval.create_space('c', %s, 'model', %s)"
 PUT = "select retrieval.put_embeddings('c', %s, %s, %s::halfvec[])"
-INDEX = "select to_regclass('retrieval.embeddings_' || space_id || '_index')::oid from retrieval.spaces where name = %s"
+INDEX = """select to_regclass('retrieval.embeddings_' || space_id || '_index')::oid
+           from retrieval.spaces where name = %s"""
 
 
 @pytest.fixture
@@ -57,7 +58,9 @@ def test_a_new_space_is_being_built(sql: psycopg.Cursor, chunks: list[int]) -> N
         ("'c', 't', 'm', 2, quantization => 'none'", "quantization"),
     ],
 )
-def test_unusable_arguments(sql: psycopg.Cursor, chunks: list[int], arguments: str, named: str) -> None:
+def test_unusable_arguments(
+    sql: psycopg.Cursor, chunks: list[int], arguments: str, named: str
+) -> None:
     error = failure(sql, f"select retrieval.create_space({arguments})")
     assert error.sqlstate == "22023"
     assert named in str(error)
@@ -77,7 +80,8 @@ def test_embeddings_that_do_not_fit(sql: psycopg.Cursor, chunks: list[int], embe
     assert error.sqlstate in ("23514", "22023")
     error = failure(
         sql,
-        """insert into retrieval.embeddings select space_id, collection_id, %s, %s from retrieval.spaces""",
+        "insert into retrieval.embeddings"
+        " select space_id, collection_id, %s, %s from retrieval.spaces",
         [chunks[0], embedding],
     )
     assert error.sqlstate == "23514"
@@ -88,7 +92,9 @@ def test_zeros_have_a_place_in_other_metrics(sql: psycopg.Cursor, chunks: list[i
     sql.execute(PUT, ["flat", chunks, ["[0,0]", "[1,0]", "[3,0]"]])
     sql.execute("select retrieval.build_index('c', 'flat'), retrieval.activate_space('c', 'flat')")
     found = sql.execute("select * from retrieval.semantic_search('c', '[0,0]')").fetchall()
-    assert [(hit.chunk_id, hit.score) for hit in found] == list(zip(chunks, [0, -1, -3], strict=True))
+    assert [(hit.chunk_id, hit.score) for hit in found] == list(
+        zip(chunks, [0, -1, -3], strict=True)
+    )
 
 
 def test_chunks_of_another_collection_are_refused(sql: psycopg.Cursor, chunks: list[int]) -> None:
@@ -150,7 +156,9 @@ def test_no_index_where_none_is_wanted(sql: psycopg.Cursor, chunks: list[int]) -
     assert value(sql, INDEX, ["t"]) is None
 
 
-@pytest.mark.parametrize("options", [{"m": "8) ; drop table retrieval.spaces; --"}, {"m": 1.5}, {"x = 1, m": 8}])
+@pytest.mark.parametrize(
+    "options", [{"m": "8) ; drop table retrieval.spaces; --"}, {"m": 1.5}, {"x = 1, m": 8}]
+)
 def test_index_options_are_data(sql: psycopg.Cursor, chunks: list[int], options: dict) -> None:
     error = failure(
         sql,
@@ -188,7 +196,9 @@ def test_the_former_one_becomes_a_shadow(sql: psycopg.Cursor, chunks: list[int])
     sql.execute("select retrieval.activate_space('c', 't')")
     assert states(sql) == {"s": "shadow", "t": "active"}
     assert len(column(sql, "select * from retrieval.semantic_search('c', '[1,1,1]')")) == 3
-    assert len(column(sql, "select * from retrieval.semantic_search('c', '[1,1]', space => 's')")) == 3
+    assert (
+        len(column(sql, "select * from retrieval.semantic_search('c', '[1,1]', space => 's')")) == 3
+    )
     sql.execute("select retrieval.activate_space('c', 's')")
     assert states(sql) == {"s": "active", "t": "shadow"}
 

@@ -1,5 +1,7 @@
 """Documents: put, read, delete; each under its key."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,7 +10,6 @@ from starlette.convertors import Convertor, register_url_convertor
 from retrieval import database, orm
 from retrieval.document import Document as GivenDocument
 from retrieval.errors import InvalidInput, NotFound
-from retrieval.ingestion import IngestReport
 from retrieval.search import AsyncRetriever
 from retrieval.service.dependencies import CollectionName, DocumentKey, OpenRetriever
 from retrieval.service.problems import problem_responses
@@ -61,7 +62,10 @@ async def put_document(
         raise InvalidInput(f"the document was not stored: {report.failures[0].reason}")
     if report.added:
         response.status_code = 201
-    return _put_document(key, report)
+    status: Literal["added", "updated", "unchanged"] = (
+        "added" if report.added else "updated" if report.updated else "unchanged"
+    )
+    return PutDocument(document_key=key, status=status, chunks=report.chunks)
 
 
 @router.get(
@@ -88,13 +92,6 @@ async def delete_document(name: CollectionName, key: DocumentKey, retriever: Ope
     """Delete a document with its chunks and embeddings."""
     if not await retriever.delete(name, [key]):
         raise _no_document(name, key)
-
-
-def _put_document(key: str, report: IngestReport) -> PutDocument:
-    if report.added:
-        return PutDocument(document_key=key, status="added", chunks=report.chunks)
-    status = PutDocument(document_key=key, status="updated", chunks=report.chunks)
-    return status if report.updated else status.model_copy(update={"status": "unchanged"})
 
 
 async def _stored_document(retriever: AsyncRetriever, name: str, key: str) -> orm.Document:

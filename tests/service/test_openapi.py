@@ -1,0 +1,76 @@
+"""The description that clients are generated from."""
+
+from typing import Any
+
+import pytest
+
+import retrieval
+from retrieval.service import create_app
+
+OPERATIONS = {
+    "list_collections": "GET /v1/collections",
+    "create_collection": "POST /v1/collections",
+    "drop_collection": "DELETE /v1/collections/{name}",
+    "put_document": "PUT /v1/collections/{name}/documents/{key}",
+    "get_document": "GET /v1/collections/{name}/documents/{key}",
+    "delete_document": "DELETE /v1/collections/{name}/documents/{key}",
+    "search": "POST /v1/collections/{name}/search",
+    "health": "GET /healthz",
+    "readiness": "GET /readyz",
+}
+
+
+@pytest.fixture(scope="module")
+def description() -> dict[str, Any]:
+    return create_app().openapi()
+
+
+def operations(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in description["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_operation_ids_are_stable(description: dict[str, Any]) -> None:
+    found = {each["operationId"]: route for route, each in operations(description).items()}
+    assert found == OPERATIONS
+
+
+def test_version(description: dict[str, Any]) -> None:
+    assert description["info"]["version"] == retrieval.__version__
+
+
+def test_every_route_is_described(description: dict[str, Any]) -> None:
+    tags = {tag["name"] for tag in description["tags"]}
+    for operation in operations(description).values():
+        assert operation["summary"] and operation["description"]
+        assert set(operation["tags"]) <= tags
+
+
+def test_every_error_is_a_problem(description: dict[str, Any]) -> None:
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for route, operation in operations(description).items():
+        failures = {
+            status: response
+            for status, response in operation["responses"].items()
+            if int(status) >= 400
+        }
+        assert failures or route == "GET /healthz"
+        for response in failures.values():
+            assert response["content"] == {"application/problem+json": problem}
+    assert "HTTPValidationError" not in description["components"]["schemas"]
+
+
+def test_every_field_is_described(description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    for name in set(schemas) - {"CollectionList", "SearchResult", "Health"}:
+        for field, schema in schemas[name]["properties"].items():
+            assert schema.get("description"), f"{name}.{field}"
+
+
+def test_fields_have_their_public_names(description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    assert "metadata" in schemas["Document"]["properties"]
+    assert schemas["Search"]["additionalProperties"] is False
