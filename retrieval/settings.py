@@ -1,5 +1,6 @@
 """Settings, read from the environment once, at the edges of the program."""
 
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -8,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _default_data_directory() -> Path:
+    if sys.platform == "darwin":
+        # the platform's own folder has a blank in its name, which the embedded server does not take
+        return Path.home() / ".local" / "share" / "retrieval"
     return Path(platformdirs.user_data_dir("retrieval", appauthor=False))
 
 

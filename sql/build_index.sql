@@ -10,6 +10,8 @@ declare
     index_name constant text := format('embeddings_%s_index', target.space_id);
     options text;
 begin
+    -- whoever comes second waits here and then finds the index built
+    perform pg_advisory_xact_lock(hashtextextended('retrieval.build_index', target.space_id));
     if target.index_method = 'none' or exists (
         select from pg_catalog.pg_index i
         where i.indexrelid = to_regclass(format('retrieval.%I', index_name)) and i.indisvalid) then

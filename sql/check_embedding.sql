@@ -29,13 +29,15 @@ as $$
 begin
     if embedding is null then
         raise exception 'query_embedding must not be null' using errcode = 'null_value_not_allowed';
-    elsif vector_dims(embedding) <> space.dimensions then
+    end if;
+    -- first, because another model explains other dimensions
+    perform retrieval._check_signature(space, signature);
+    if vector_dims(embedding) <> space.dimensions then
         raise exception 'query_embedding has % dimensions, space % has %', vector_dims(embedding), quote_ident(space.name), space.dimensions
             using errcode = 'invalid_parameter_value';
     elsif space.metric = 'cosine' and l2_norm(embedding) = 0 then
         raise exception 'query_embedding is all zeros, which has no cosine with anything' using errcode = 'invalid_parameter_value';
     end if;
-    perform retrieval._check_signature(space, signature);
 end;
 $$;
 

@@ -66,6 +66,8 @@ begin
         'alter table retrieval.%1$I add constraint document_fkey foreign key (document_id, collection_id)
          references retrieval.%2$I (document_id, collection_id) on delete cascade',
         'chunks_' || created, 'documents_' || created);
+    -- ranking reads the lexemes of hundreds of chunks: kept in the row they cost no visit to the TOAST table
+    execute format('alter table retrieval.%I set (toast_tuple_target = 8160)', 'chunks_' || created);
     perform retrieval._copy_statement_triggers('documents', 'documents_' || created);
     perform retrieval._copy_statement_triggers('chunks', 'chunks_' || created);
     execute format(

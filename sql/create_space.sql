@@ -39,6 +39,7 @@ begin
     perform retrieval._attach_partition('embeddings', created, 'space_id');
     execute format(
         'alter table retrieval.%1$I
+             alter column embedding set storage plain,  -- 4,000 dimensions fit into a page
              add constraint dimensions_check check (vector_dims(embedding) = %2$s),
              add constraint collection_check check (collection_id = %3$s),
              add constraint chunk_fkey foreign key (chunk_id, collection_id)

@@ -28,6 +28,7 @@ where e.extname = 'vector';
 \ir field_weights.sql
 \ir threshold_query.sql
 \ir keyword_search.sql
+\ir explain_keyword_search.sql
 \ir semantic_search.sql
 \ir hybrid_search.sql
 \ir put_documents.sql

@@ -37,11 +37,15 @@ begin
     return format(
         'select c.chunk_id, %s - n.norm * (%s) as score
          from retrieval.chunks c
-         cross join lateral (select 1.2::double precision * (0.25 + 0.75 * c.length / %s) as norm) n
+         -- concatenation makes one uncompressed copy, instead of one per word; offset keeps it from being repeated
+         cross join lateral (
+             select c.lexemes || ''''::tsvector as lexemes,
+                    %s::double precision + %s::double precision * c.length as norm
+             offset 0) n
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
-        (select sum(w) from unnest(weights) w), losses, average_length, collection_id, candidates,
+        (select sum(w) from unnest(weights) w), losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
         ' and (' || condition || ')',
         ' and c.metadata @@ ' || quote_literal(metadata_path));
 end;
@@ -112,6 +116,8 @@ declare
     frequency_thresholds double precision[];
     threshold double precision;
     depth integer;
+    threshold_query text;
+    answered_query text;
     chunk_ids bigint[];
     scores double precision[];
 begin
@@ -132,12 +138,14 @@ begin
     depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
     threshold := 0.7 * term.remainders[1];
     for round in 1 .. 5 loop
-        execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
-                collection.collection_id,
-                -- chunks that tie with the threshold belong to the answer
-                retrieval._threshold_query(term.words, term.bounds, term.remainders, threshold * (1 - 1e-9), depth),
-                term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
-            into chunk_ids, scores using frequency_thresholds, candidates;
+        -- chunks that tie with the threshold belong to the answer
+        threshold_query := retrieval._threshold_query(term.words, term.bounds, term.remainders, threshold * (1 - 1e-9), depth);
+        if threshold_query is distinct from answered_query then
+            execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
+                    collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
+                into chunk_ids, scores using frequency_thresholds, candidates;
+            answered_query := threshold_query;
+        end if;
         exit when threshold = 0 or scores[candidates] >= threshold;
         -- a full list settles where the threshold has to be, unless that is much lower
         threshold := case when round < 4 then greatest(scores[candidates], 0.5 * threshold)

@@ -18,6 +18,7 @@ drop function if exists retrieval.hybrid_search;
 drop function if exists retrieval.semantic_search;
 drop function if exists retrieval._semantic_candidates;
 drop function if exists retrieval._semantic_statement;
+drop function if exists retrieval.explain_keyword_search;
 drop function if exists retrieval.keyword_search;
 drop function if exists retrieval._keyword_candidates;
 drop function if exists retrieval._keyword_terms;

@@ -914,6 +914,8 @@ begin
         'alter table retrieval.%1$I add constraint document_fkey foreign key (document_id, collection_id)
          references retrieval.%2$I (document_id, collection_id) on delete cascade',
         'chunks_' || created, 'documents_' || created);
+    -- ranking reads the lexemes of hundreds of chunks: kept in the row they cost no visit to the TOAST table
+    execute format('alter table retrieval.%I set (toast_tuple_target = 8160)', 'chunks_' || created);
     perform retrieval._copy_statement_triggers('documents', 'documents_' || created);
     perform retrieval._copy_statement_triggers('chunks', 'chunks_' || created);
     execute format(
@@ -1069,13 +1071,15 @@ as $$
 begin
     if embedding is null then
         raise exception 'query_embedding must not be null' using errcode = 'null_value_not_allowed';
-    elsif vector_dims(embedding) <> space.dimensions then
+    end if;
+    -- first, because another model explains other dimensions
+    perform retrieval._check_signature(space, signature);
+    if vector_dims(embedding) <> space.dimensions then
         raise exception 'query_embedding has % dimensions, space % has %', vector_dims(embedding), quote_ident(space.name), space.dimensions
             using errcode = 'invalid_parameter_value';
     elsif space.metric = 'cosine' and l2_norm(embedding) = 0 then
         raise exception 'query_embedding is all zeros, which has no cosine with anything' using errcode = 'invalid_parameter_value';
     end if;
-    perform retrieval._check_signature(space, signature);
 end;
 $$;
 
@@ -1125,6 +1129,7 @@ begin
     perform retrieval._attach_partition('embeddings', created, 'space_id');
     execute format(
         'alter table retrieval.%1$I
+             alter column embedding set storage plain,  -- 4,000 dimensions fit into a page
              add constraint dimensions_check check (vector_dims(embedding) = %2$s),
              add constraint collection_check check (collection_id = %3$s),
              add constraint chunk_fkey foreign key (chunk_id, collection_id)
@@ -1156,6 +1161,8 @@ declare
     index_name constant text := format('embeddings_%s_index', target.space_id);
     options text;
 begin
+    -- whoever comes second waits here and then finds the index built
+    perform pg_advisory_xact_lock(hashtextextended('retrieval.build_index', target.space_id));
     if target.index_method = 'none' or exists (
         select from pg_catalog.pg_index i
         where i.indexrelid = to_regclass(format('retrieval.%I', index_name)) and i.indisvalid) then
@@ -1447,13 +1454,13 @@ $$;
 comment on function retrieval.set_field_weights(text, jsonb) is
 'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1; null restores 1 for all.';
 
--- The weighted frequency of a word in the chunk c, as SQL; $1 are the frequency thresholds. Title and context come
+-- The weighted frequency of a word in the lexemes n, as SQL; $1 are the frequency thresholds. Title and context come
 -- first in a tsvector, so ts_rank with the weights of the fields after them set to 0 is again a sum over 1/j² from
 -- j = 1, and counts the occurrences up to there.
 create or replace function retrieval._frequency_expression(word text, field_weights double precision[])
     returns text
     language sql immutable
-    return (select string_agg(format('%s * width_bucket(ts_rank(''%s'', c.lexemes, %L)::double precision, $1)', f.weight, f.fields, word), ' + ')
+    return (select string_agg(format('%s * width_bucket(ts_rank(''%s'', n.lexemes, %L)::double precision, $1)', f.weight, f.fields, word), ' + ')
             from (values (field_weights[1] - field_weights[2], '{0,0,0,1}'),
                          (field_weights[2] - field_weights[3], '{0,0,1,1}'),
                          (field_weights[3], '{1,1,1,1}')) f(weight, fields)
@@ -1548,11 +1555,15 @@ begin
     return format(
         'select c.chunk_id, %s - n.norm * (%s) as score
          from retrieval.chunks c
-         cross join lateral (select 1.2::double precision * (0.25 + 0.75 * c.length / %s) as norm) n
+         -- concatenation makes one uncompressed copy, instead of one per word; offset keeps it from being repeated
+         cross join lateral (
+             select c.lexemes || ''''::tsvector as lexemes,
+                    %s::double precision + %s::double precision * c.length as norm
+             offset 0) n
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
-        (select sum(w) from unnest(weights) w), losses, average_length, collection_id, candidates,
+        (select sum(w) from unnest(weights) w), losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
         ' and (' || condition || ')',
         ' and c.metadata @@ ' || quote_literal(metadata_path));
 end;
@@ -1623,6 +1634,8 @@ declare
     frequency_thresholds double precision[];
     threshold double precision;
     depth integer;
+    threshold_query text;
+    answered_query text;
     chunk_ids bigint[];
     scores double precision[];
 begin
@@ -1643,12 +1656,14 @@ begin
     depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
     threshold := 0.7 * term.remainders[1];
     for round in 1 .. 5 loop
-        execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
-                collection.collection_id,
-                -- chunks that tie with the threshold belong to the answer
-                retrieval._threshold_query(term.words, term.bounds, term.remainders, threshold * (1 - 1e-9), depth),
-                term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
-            into chunk_ids, scores using frequency_thresholds, candidates;
+        -- chunks that tie with the threshold belong to the answer
+        threshold_query := retrieval._threshold_query(term.words, term.bounds, term.remainders, threshold * (1 - 1e-9), depth);
+        if threshold_query is distinct from answered_query then
+            execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
+                    collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
+                into chunk_ids, scores using frequency_thresholds, candidates;
+            answered_query := threshold_query;
+        end if;
         exit when threshold = 0 or scores[candidates] >= threshold;
         -- a full list settles where the threshold has to be, unless that is much lower
         threshold := case when round < 4 then greatest(scores[candidates], 0.5 * threshold)
@@ -1690,6 +1705,51 @@ $$;
 
 comment on function retrieval.keyword_search(text, text, jsonb, integer, text, jsonb) is
 'The best chunks by BM25, best first, ties by chunk_id; no rows where no word of the query occurs. query_text: words, "a phrase", -not, or, prefix*. keyword_operator ''and'' demands every word. field_weights: as in set_field_weights, for this call. score is the BM25 score; its scale depends on query and collection.';
+-- end
+
+-- begin sql/explain_keyword_search.sql
+-- Why a chunk has its score: one row for each hit and each word of the query. The contributions of a hit add up to its
+-- score; they are computed here from the positions in the tsvector, not the way the search does it.
+create or replace function retrieval.explain_keyword_search(
+    collection text,
+    query_text text,
+    metadata_filter jsonb default null,
+    max_results integer default 10,
+    keyword_operator text default 'or',
+    field_weights jsonb default null)
+    returns table (
+        keyword_rank bigint, chunk_id bigint, document_key text, score double precision, length integer,
+        lexeme text, query_frequency integer, document_frequency bigint, inverse_document_frequency double precision,
+        bound double precision, title_frequency bigint, context_frequency bigint, content_frequency bigint,
+        contribution double precision)
+    language plpgsql stable
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+    fields constant double precision[] :=
+        retrieval._field_weights(coalesce(explain_keyword_search.field_weights, target.settings -> 'field_weights'));
+begin
+    return query execute format(
+        'select h.keyword_rank, h.chunk_id, h.document_key, h.score, c.length, t.lexeme, t.query_frequency, t.document_frequency,
+                t.weight / t.query_frequency, t.bound, f.title, f.context, f.content,
+                t.weight * w.frequency / (w.frequency + 1.2 * (0.25 + 0.75 * c.length / t.average_length))
+         from retrieval._keyword_terms(%1$s, retrieval._text_configs(%1$s), $1, $6) t
+         left join retrieval.keyword_search($2, $1, $3, $4, $5, $7) h on true
+         left join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
+         left join lateral (
+             select count(*) filter (where u.weight = ''A'') as title, count(*) filter (where u.weight = ''B'') as context,
+                    count(*) filter (where u.weight = ''D'') as content
+             from unnest(c.lexemes) l, unnest(l.weights) u(weight)
+             where l.lexeme = t.lexeme) f on true
+         cross join lateral (
+             select ($6)[1] * f.title + ($6)[2] * f.context + ($6)[3] * f.content as frequency) w
+         order by h.keyword_rank, 14 desc nulls last, t.lexeme', target.collection_id)
+        using query_text, collection, metadata_filter, max_results, keyword_operator, fields, field_weights;
+end;
+$$;
+
+comment on function retrieval.explain_keyword_search(text, text, jsonb, integer, text, jsonb) is
+'Why keyword_search ranks as it does: a row for each hit and word of the query, with the word''s document frequency, idf, the most it can contribute (bound), its occurrences by field, and its contribution to the score. Where nothing is found, the words alone.';
 -- end
 
 -- begin sql/semantic_search.sql

@@ -32,7 +32,7 @@ app.command()(database.stop)
 def main() -> None:
     """Run the command line; an error of this package becomes one line."""
     try:
-        app()
+        app(prog_name="retrieval")
     except RetrievalError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)

@@ -11,9 +11,8 @@ from retrieval.database import (
     diagnose,
     head_revision,
     migration_sql,
-    open_engine,
     stop_embedded_server,
-    translate_errors,
+    transaction,
     upgrade_schema,
 )
 from retrieval.settings import Settings
@@ -21,8 +20,7 @@ from retrieval.settings import Settings
 
 def init(database_url: DatabaseUrl = None) -> None:
     """Create the schema `retrieval`, or bring it to this version."""
-    engine = open_engine(database_url)
-    with translate_errors(), engine.begin() as connection:
+    with transaction(database_url) as connection:
         before = current_revision(connection)
         upgrade_schema(connection)
         check_schema(connection)
@@ -33,7 +31,7 @@ def init(database_url: DatabaseUrl = None) -> None:
 
 def doctor(database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Look for what is wrong with the database; exit code 1 if anything is."""
-    with translate_errors(), open_engine(database_url).begin() as connection:
+    with transaction(database_url) as connection:
         findings = list(diagnose(connection))
     if json:
         print_json(as_dictionaries(findings))
@@ -56,4 +54,4 @@ def sql() -> None:
 def stop() -> None:
     """Stop the embedded server, which the other commands leave running."""
     stopped = stop_embedded_server(Settings().data_directory)
-    console.print("the embedded server was stopped" if stopped else "there is no embedded server")
+    console.print("the embedded server was stopped" if stopped else "no embedded server is running")

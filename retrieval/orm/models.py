@@ -8,7 +8,6 @@ therefore name their join conditions.
 from datetime import datetime
 from typing import Any
 
-from pgvector import HalfVector
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
@@ -250,4 +249,4 @@ class Embedding(Base):
     space_id: Mapped[int]
     collection_id: Mapped[int]
     chunk_id: Mapped[int]
-    embedding: Mapped[HalfVector] = mapped_column(HALFVEC)
+    embedding: Mapped[list[float]] = mapped_column(HALFVEC)

@@ -146,6 +146,8 @@ class AsyncRetriever:
                 await used.run_sync(run.store, prepared, known)
             if on_progress:
                 on_progress(run.report.done, run.total)
+        if on_progress:  # what failed after the last batch counts, too
+            on_progress(run.report.done, run.total)
         async with self._connection(connection) as used:
             missing = await used.run_sync(run.missing_chunks)
         while missing:

@@ -138,6 +138,8 @@ class Retriever:
                 run.store(used, prepared, known)
             if on_progress:
                 on_progress(run.report.done, run.total)
+        if on_progress:  # what failed after the last batch counts, too
+            on_progress(run.report.done, run.total)
         with self._connection(connection) as used:
             missing = run.missing_chunks(used)
         while missing:

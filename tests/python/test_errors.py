@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 
 import retrieval
-from conftest import Server
 from retrieval import (
     ConfigurationError,
     DatabaseError,
@@ -29,6 +28,7 @@ from retrieval.database import (
     translate_errors,
     upgrade_schema,
 )
+from tests.conftest import Server
 
 SECRET = "s3cr3t-of-mine"
 

@@ -1,4 +1,4 @@
-"""Ingestion: what is stored, what is left alone, what is reported, and what an interruption leaves."""
+"""Ingestion: what is stored, left alone or reported, and what an interruption leaves."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_progress_counts_documents(
         on_progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[0] == (0, 5) and seen[-1] == (5, 5)
-    assert seen == sorted(seen) and len(seen) == 3
+    assert seen == sorted(seen) and (2, 5) in seen and (4, 5) in seen
 
 
 # What cannot be stored
@@ -161,9 +161,8 @@ def test_a_key_that_no_database_can_hold(retriever: Retriever, key: str) -> None
 
 
 def test_odd_text_is_made_storable(retriever: Retriever) -> None:
-    assert (
-        failed(retriever, Document("odd", "\ufeffwal\0rus\r\n\ud83e\uddad \ud800 cafe\u0301")) == {}
-    )
+    content = "\ufeffwal\0rus\r\n\ud83e\uddad \ud800 cafe\u0301"
+    assert retriever.ingest("handbook", Document("odd", content)).added == 1
     stored = rows(retriever, "select content from retrieval.documents where document_key = 'odd'")
     assert stored == [("walrus\n🦭 \ufffd café",)]
     assert found(retriever, "wal\0rus", legs=["keyword"]) == ["odd"]
@@ -229,11 +228,11 @@ def test_an_interruption_leaves_whole_documents(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(run, "BATCH_DOCUMENTS", 4)
-    text = "\n\n".join(f"Paragraph {n} is about walruses and other animals." for n in range(30))
-    documents = [Document(f"d{n}", f"{text} {n}") for n in range(20)]
-    with Retriever.open(database_url, embedder=Interrupted(error)) as interrupted:
-        with pytest.raises(type(error)):
-            interrupted.ingest("handbook", documents)
+    long = "\n\n".join(f"Paragraph {n} is about walruses and other animals." for n in range(30))
+    documents = [Document(f"d{n}", f"{long} {n}") for n in range(20)]
+    embedder = Interrupted(error)
+    with Retriever.open(database_url, embedder=embedder) as opened, pytest.raises(type(error)):
+        opened.ingest("handbook", documents)
     assert_whole(retriever, stored=8)
     report = retriever.ingest("handbook", documents)
     assert (report.added, report.unchanged) == (12, 8)
@@ -249,8 +248,8 @@ def assert_whole(retriever: Retriever, stored: int) -> None:
     )
     whole += "where c.document_id = d.document_id and c.end_offset = length(rtrim(d.content)))"
     assert rows(retriever, whole) == [(stored,)]
-    counts = "select (select count(*) from retrieval.chunks), (select count(*) from retrieval.embeddings)"
-    assert rows(retriever, counts) == [(summary.chunks, summary.chunks)]
+    for table in ("chunks", "embeddings"):
+        assert rows(retriever, f"select count(*) from retrieval.{table}") == [(summary.chunks,)]
     assert rows(retriever, "select * from retrieval.statistics_drift('handbook')") == []
 
 
@@ -261,8 +260,10 @@ def test_chunks_written_by_sql_are_embedded(
     retriever: Retriever, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "MISSING_CHUNKS", 2)
-    put = """select retrieval.put_documents('handbook', jsonb_agg(jsonb_build_object(
-        'document_key', 'sql' || n, 'content', 'Written by hand ' || n))) from generate_series(1, 5) n"""
+    put = """
+        select retrieval.put_documents('handbook', jsonb_agg(
+            jsonb_build_object('document_key', 'sql' || n, 'content', 'Written by hand ' || n)))
+        from generate_series(1, 5) n"""
     with psycopg.connect(database_url) as session:
         session.execute(put)
     assert found(retriever, "written", legs=["semantic"]) == []
@@ -288,8 +289,8 @@ def test_an_embedding_that_the_space_refuses(retriever: Retriever, database_url:
     class Zeros(HashingEmbedder):
         def embed_documents(self, texts: Sequence[str], **options: Any) -> Embeddings:
             made = super().embed_documents(texts, **options)
-            for row, text in enumerate(texts):
-                if "zero" in text:
+            for row, content in enumerate(texts):
+                if "zero" in content:
                     made[row] = 0
             return made
 

@@ -1,4 +1,4 @@
-"""Retriever: what a Python program does with collections, in its own or its caller's transaction."""
+"""Retriever: collections in its own or its caller's transaction."""
 
 import inspect
 import typing

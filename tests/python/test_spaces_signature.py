@@ -1,4 +1,4 @@
-"""An embedder that does not fit a space is refused; a space that another process activated is used."""
+"""A model that does not fit is refused; a space that another process activated is used."""
 
 from dataclasses import replace
 from typing import Any
@@ -55,7 +55,7 @@ def test_the_model_of_a_space_is_found_by_its_name(retriever: Retriever, databas
 
 
 def activate_other(retriever: Retriever, embedder: HashingEmbedder) -> None:
-    """What another process does: fill a second space of the collection and make it the active one."""
+    """What another process does: fill a second space and make it the active one."""
     with Retriever(retriever.engine, embedder=embedder) as other, other.engine.begin() as session:
         _, create, activate = create_collection_statements("handbook", "english", embedder)
         session.execute(create)

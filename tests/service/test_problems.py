@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from conftest import serving
+from serving import serving
 
 from retrieval import AsyncRetriever, HashingEmbedder, SchemaMismatch
 from retrieval.database import open_async_engine
