@@ -5,6 +5,7 @@ Every test that touches a database runs on each PostgreSQL version that the embe
 
 import itertools
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -41,6 +42,10 @@ class Server:
             upgrade_schema(connection)
         engine.dispose()
 
+    def stop(self) -> None:
+        """Stop it and remove its data."""
+        self._server.cleanup()
+
     @property
     def binaries(self) -> Path:
         """Where psql, pg_dump and the others are."""
@@ -67,9 +72,16 @@ class Server:
 
 
 @pytest.fixture(scope="session", params=VERSIONS, ids=lambda version: f"postgresql{version}")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """A server of each version, with a migrated template."""
-    return Server(tmp_path_factory.mktemp("data") / "postgresql", request.param)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of each version, with a migrated template.
+
+    Not in pytest's folder: another run would remove it, and its mode keeps the server's user out.
+    """
+    with tempfile.TemporaryDirectory(prefix="retrieval-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        started = Server(Path(folder) / "postgresql", request.param)
+        yield started
+        started.stop()
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = 120
+DOCUMENTS = 60
 # two documents a batch and a slow model, so that there is a middle
 PROGRAM = """
 import time
@@ -61,16 +62,20 @@ def stored(session: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def test_a_killed_ingest_leaves_whole_documents(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_ingest_leaves_whole_documents(
+    database_url: str, tmp_path: Path, sent: signal.Signals
+) -> None:
     for number in range(DOCUMENTS):
         paragraphs = (f"Paragraph {n} of document {number} speaks of walruses." for n in range(40))
         (tmp_path / f"{number:03}.txt").write_text("\n\n".join(paragraphs))
     with psycopg.connect(database_url, autocommit=True) as session:
         process = ingest(database_url, tmp_path)
         wait_for_documents(session, 10)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        process.send_signal(sent)
+        _, err = process.communicate()
+        assert process.returncode == (-signal.SIGKILL if sent == signal.SIGKILL else 130)
+        assert "Traceback" not in err
         wait_until_alone(session)
         left = stored(session)
         assert 10 <= left < DOCUMENTS and left % 2 == 0

@@ -111,7 +111,6 @@ def test_many_puts_at_once(client: httpx.Client) -> None:
     assert client.get("/v1/collections").json()["collections"][0]["documents"] == 8
 
 
-@pytest.mark.xfail(strict=False, reason="build_index: two first writers both create the index")
 def test_many_first_puts_at_once(client: httpx.Client) -> None:
     assert put_many_at_once(client) <= {200, 201}
 
