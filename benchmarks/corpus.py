@@ -1,4 +1,4 @@
-"""Texts for the benchmarks: Debian's package descriptions, a collection in BEIR layout, or more made of these."""
+"""Texts for the benchmarks: Debian's package descriptions, a BEIR collection, or more of these."""
 
 import json
 import random
@@ -12,7 +12,7 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def load_texts(path: Path | None) -> list[str]:
-    """The texts of a `corpus.jsonl` (title and text), or without a path the package descriptions."""
+    """Title and text of a `corpus.jsonl`, or without a path the package descriptions."""
     if path is None:
         return list(package_descriptions())
     with path.open(encoding="utf-8") as lines:

@@ -1,4 +1,4 @@
-"""Questions that people ask about software, for the benchmarks: 100 of 4 to 12 words, and short queries."""
+"""Questions that people ask about software: 100 of 4 to 12 words, and short queries."""
 
 QUESTIONS = """
 how can I edit photos on the command line

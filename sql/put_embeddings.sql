@@ -1,12 +1,13 @@
 -- Stores the embeddings of chunks in a space, replacing those that are there.
 create or replace function retrieval.put_embeddings(
     collection text, space text, chunk_ids bigint[], embeddings halfvec[], signature jsonb default null)
-    returns void
+    returns integer
     language plpgsql
     set search_path from current
 as $$
 declare
     target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+    stored integer;
 begin
     perform retrieval._check_signature(target, signature);
     if cardinality(chunk_ids) <> cardinality(embeddings) then
@@ -15,16 +16,21 @@ begin
     end if;
     execute format(
         'insert into retrieval.embeddings (space_id, collection_id, chunk_id, embedding)
-         select %s, %s, e.chunk_id, e.embedding from unnest($1, $2) e(chunk_id, embedding)
+         select %1$s, %2$s, e.chunk_id, e.embedding
+         from unnest($1, $2) e(chunk_id, embedding)
+         join retrieval.chunks c on c.collection_id = %2$s and c.chunk_id = e.chunk_id
          order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
+         for key share of c
          on conflict (chunk_id, space_id) do update set embedding = excluded.embedding',
         target.space_id, target.collection_id)
         using chunk_ids, embeddings;
+    get diagnostics stored = row_count;
+    return stored;
 end;
 $$;
 
 comment on function retrieval.put_embeddings(text, text, bigint[], halfvec[], jsonb) is
-'Stores embeddings of chunks in a space (null: the active one), replacing those that are there. Where a signature is given it must equal the space''s.';
+'Stores embeddings of chunks in a space (null: the active one), replacing those that are there; returns how many. A chunk that does not exist (any more) is passed over. Where a signature is given it must equal the space''s.';
 
 create or replace function retrieval.missing_embeddings(collection text, space text, max_results integer default 1000)
     returns table (chunk_id bigint, title text, context text, content text)

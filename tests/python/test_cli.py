@@ -353,7 +353,7 @@ def test_an_embedded_server_that_cannot_start(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RETRIEVAL_DATA_DIRECTORY", str(tmp_path / "file"))
-    assert "the embedded PostgreSQL in" in cli("collections").error
+    assert "the embedded PostgreSQL did not start" in cli("collections").error
 
 
 # Usage

@@ -135,11 +135,9 @@ def test_stop_words_alone_find_nothing_by_keyword(filled: Retriever) -> None:
     assert filled.search("handbook", "the of and")  # by meaning, anything is nearest
 
 
-@pytest.mark.parametrize("query", ["key\0", "\ufeffkey\ud800", '"key', "key )(", "'key", "-- key"])
+@pytest.mark.parametrize("query", ["key\0", "\ufeffkey\ud800", '"key', "key )(", "'key", "key \\"])
 def test_odd_queries_are_searched_for_their_words(filled: Retriever, query: str) -> None:
-    found = filled.search("handbook", query, legs=["keyword"])
-    assert keys_of(found) in (["keys"], [])
-    assert keys_of(found) == ["keys"] or query.startswith("--")
+    assert keys_of(filled.search("handbook", query, legs=["keyword"])) == ["keys"]
 
 
 def test_a_long_query_is_no_problem(filled: Retriever) -> None:

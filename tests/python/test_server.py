@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -17,15 +18,16 @@ INGEST = "from retrieval.cli import main; main()"
 
 
 @pytest.fixture
-def data(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """An empty data directory, which the environment names."""
-    directory = tmp_path_factory.mktemp("embedded") / "new"
+def data(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data directory that does not exist yet, which the environment names."""
+    # not under tmp_path: another run of pytest takes that away from the server's own user
+    parent = TemporaryDirectory(prefix="retrieval-")
+    directory = Path(parent.name) / "new"
     monkeypatch.setenv("RETRIEVAL_DATA_DIRECTORY", str(directory))
     monkeypatch.delenv("RETRIEVAL_DATABASE_URL", raising=False)
-    yield directory
-    stop_embedded_server(directory)
+    with parent:
+        yield directory
+        stop_embedded_server(directory)
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
