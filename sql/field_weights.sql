@@ -51,7 +51,7 @@ end;
 $$;
 
 comment on function retrieval.set_field_weights(text, jsonb) is
-'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1; null restores 1 for all.';
+'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1, one with 0 is not ranked by; null restores 1 for all.';
 
 -- The weighted frequency of a word in the lexemes n, as SQL; $1 are the frequency thresholds. Title and context come
 -- first in a tsvector, so ts_rank with the weights of the fields after them set to 0 is again a sum over 1/j² from

@@ -21,7 +21,7 @@ comment on function retrieval._frequency_thresholds(integer) is
 'Between the values of ts_rank for 0, 1, 2 … occurrences of a word; width_bucket over it gives the number of occurrences.';
 
 -- The one statement that ranks: $1 is _frequency_thresholds(…), $2 how many. With tf / (tf + K) = 1 − K / (tf + K) each
--- word's frequency is looked up once.
+-- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie.
 create or replace function retrieval._keyword_statement(
     collection_id bigint, candidates text, words text[], weights double precision[], average_length double precision,
     field_weights double precision[], condition text, metadata_path jsonpath)
@@ -35,7 +35,7 @@ begin
     into losses
     from unnest(words, weights) t(word, weight);
     return format(
-        'select c.chunk_id, %s - n.norm * (%s) as score
+        'select c.chunk_id, round((%s - n.norm * (%s)) * 1e11) / 1e11 as score
          from retrieval.chunks c
          -- concatenation makes one uncompressed copy, instead of one per word; offset keeps it from being repeated
          cross join lateral (
@@ -83,7 +83,7 @@ begin
                 w.weight / (1 + 0.999999 * 1.2 * (0.25 / s.maximum_frequency + 0.75 * s.minimum_length_ratio / t.average_length) / $3),
                 t.average_length, s.maximum_frequency
          from (select sum(c.chunk_count)::double precision as chunk_count,
-                      greatest(sum(c.total_length) / sum(c.chunk_count), 1)::double precision as average_length
+                      (sum(c.total_length) / nullif(sum(c.chunk_count), 0))::double precision as average_length
                from retrieval.chunk_statistics c where c.collection_id = %1$s) t
          cross join retrieval._query_terms(%1$s, $1, $2) q
          cross join lateral (
@@ -92,13 +92,15 @@ begin
              from retrieval.lexeme_statistics l
              where l.collection_id = %1$s and l.lexeme = q.lexeme) s
          cross join lateral (select q.frequency * ln(1 + (t.chunk_count - s.n + 0.5) / (s.n + 0.5)) as weight) w
-         where s.n > 0', collection_id)
+         where s.n > 0
+         -- where there are more words than anyone means, those that can add most
+         order by 5 desc, 1 limit 64', collection_id)
         using text_configs, query_text, (select max(w) from unnest(field_weights) w);
 end;
 $$;
 
 comment on function retrieval._keyword_terms(bigint, text[], text, double precision[]) is
-'The words that a query ranks by, with what is known of each in the collection.';
+'The words that a query ranks by, 64 at most, with what is known of each in the collection.';
 
 create or replace function retrieval._keyword_candidates(
     collection retrieval.collections, query_text text, metadata_path jsonpath, candidates integer, keyword_operator text,
@@ -106,11 +108,14 @@ create or replace function retrieval._keyword_candidates(
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set client_min_messages = warning
+    set extra_float_digits = 1  -- the weights are written into the statement
 as $$
 declare
-    most_words constant integer := 64;
     text_configs constant text[] := retrieval._text_configs(collection.collection_id);
     fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
+    -- with a field that counts nothing, a word must stand in another one
+    counted constant text := case when 0 = any (fields) then ':' || array_to_string(array(
+        select f.label from unnest(fields, '{A,B,D}'::text[]) f(weight, label) where f.weight <> 0), '') else '' end;
     condition text;
     term record;
     frequency_thresholds double precision[];
@@ -121,14 +126,12 @@ declare
     chunk_ids bigint[];
     scores double precision[];
 begin
-    -- where there are more words than anyone means, those that can add most
     select array_agg(t.word) as words, array_agg(t.weight) as weights, array_agg(t.bound) as bounds,
            array_agg(t.remainder) as remainders, max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
     into term
-    from (select retrieval._lexeme_query(k.lexeme)::text as word, k.*,
+    from (select retrieval._lexeme_query(k.lexeme)::text || counted as word, k.*,
                  sum(k.bound) over (order by k.bound, k.lexeme desc) as remainder
-          from (select * from retrieval._keyword_terms(collection.collection_id, text_configs, query_text, fields) k
-                order by k.bound desc, k.lexeme limit most_words) k
+          from retrieval._keyword_terms(collection.collection_id, text_configs, query_text, fields) k
           order by k.bound desc, k.lexeme) t;
     if term.words is null then
         return;
@@ -138,8 +141,9 @@ begin
     depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
     threshold := 0.7 * term.remainders[1];
     for round in 1 .. 5 loop
-        -- chunks that tie with the threshold belong to the answer
-        threshold_query := retrieval._threshold_query(term.words, term.bounds, term.remainders, threshold * (1 - 1e-9), depth);
+        -- chunks that tie with the threshold belong to the answer, and what rounding has added counts nothing
+        threshold_query := retrieval._threshold_query(
+            term.words, term.bounds, term.remainders, greatest(threshold * (1 - 1e-9) - 1e-11, 0), depth);
         if threshold_query is distinct from answered_query then
             execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
                     collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'

@@ -41,7 +41,7 @@ create or replace function retrieval._query_items(query_text text)
                     else 'word' end,
                coalesce(i.item[2], rtrim(i.item[3], '*')),
                i.item[1] = '-'
-        from regexp_matches(query_text, '(-(?=[^\s-])|)(?:"([^"]*)"|([^\s"]+))', 'g') with ordinality i(item, number)
+        from regexp_matches(left(query_text, 65536), '(-(?=[^\s-])|)(?:"([^"]*)"|([^\s"]+))', 'g') with ordinality i(item, number)
         order by i.number;
     end;
 
@@ -54,17 +54,42 @@ as $$
 declare
     configuration constant regconfig := text_config;
     segmented constant text := retrieval.segment(content, false);
+    condition tsquery;
 begin
-    return case kind
+    condition := case kind
         when 'phrase' then phraseto_tsquery(configuration, segmented)
         when 'prefix' then coalesce((
             select string_agg(retrieval._lexeme_query(l.lexeme)::text || ':*', ' & ')::tsquery
             from unnest(to_tsvector(configuration, segmented)) l), '')
         else plainto_tsquery(configuration, segmented) end;
+    if octet_length(segmented) = char_length(segmented) then
+        return condition;
+    end if;
+    -- a single character is indexed only inside of bigrams
+    return regexp_replace(condition::text, '''([' || retrieval._script_characters() || '])''(?!:)', '''\1'':*', 'g')::tsquery;
 end;
 $$;
 
 comment on function retrieval._item_condition(text, text, text) is 'The tsquery that one piece of a query means where it is a condition.';
+
+-- A balanced tree of ands or ors: a thousand conditions must not become a thousand levels of recursion.
+create or replace function retrieval._join_conditions(conditions tsquery[], operator text)
+    returns tsquery
+    language plpgsql immutable
+as $$
+begin
+    while cardinality(conditions) > 1 loop
+        conditions := array(
+            select case when c.second is null then c.first when operator = 'and' then c.first && c.second else c.first || c.second end
+            from (select i as number, conditions[2 * i - 1] as first, conditions[2 * i] as second
+                  from generate_series(1, (cardinality(conditions) + 1) / 2) i) c
+            order by c.number);
+    end loop;
+    return coalesce(conditions[1], '');
+end;
+$$;
+
+comment on function retrieval._join_conditions(tsquery[], text) is 'Conditions joined by and or or; empty where there are none.';
 
 -- The condition of a whole query under one configuration; empty where there is none.
 create or replace function retrieval._query_condition(text_config text, query_text text, keyword_operator text)
@@ -73,8 +98,8 @@ create or replace function retrieval._query_condition(text_config text, query_te
 as $$
 declare
     item record;
-    condition tsquery := '';
-    alternatives tsquery := '';  -- of the group that `or` is still joining
+    conditions tsquery[] := '{}';
+    alternatives tsquery[] := '{}';  -- of the group that `or` is still joining
     optional boolean := true;    -- one of the group demands nothing, so the group demands nothing
     joining boolean := false;
 begin
@@ -82,22 +107,27 @@ begin
         if item.kind = 'or' then
             joining := true;
         elsif item.excluded then
-            condition := condition && !!retrieval._item_condition(text_config, item.kind, item.content);
+            conditions := array_append(conditions, !!retrieval._item_condition(text_config, item.kind, item.content));
         else
             if not joining then
-                condition := case when optional then condition else condition && alternatives end;
-                alternatives := '';
+                if not optional then
+                    conditions := array_append(conditions, retrieval._join_conditions(alternatives, 'or'));
+                end if;
+                alternatives := '{}';
                 optional := false;
             end if;
             joining := false;
             if item.kind = 'word' and keyword_operator = 'or' then
                 optional := true;
             else
-                alternatives := alternatives || retrieval._item_condition(text_config, item.kind, item.content);
+                alternatives := array_append(alternatives, retrieval._item_condition(text_config, item.kind, item.content));
             end if;
         end if;
     end loop;
-    return case when optional then condition else condition && alternatives end;
+    if not optional then
+        conditions := array_append(conditions, retrieval._join_conditions(alternatives, 'or'));
+    end if;
+    return retrieval._join_conditions(conditions, 'and');
 end;
 $$;
 
@@ -112,10 +142,10 @@ create or replace function retrieval._query_terms(collection_id bigint, text_con
     language plpgsql stable
 as $$
 declare
-    words text := query_text;
+    words text := left(query_text, 65536);  -- a tsvector holds one megabyte
     prefixes text := '';
 begin
-    if query_text ~ '[-"*]|\mor\M' then
+    if query_text ~* '[-"*]|\mor\M' then
         select string_agg(i.content, ' ') filter (where i.kind <> 'prefix'),
                string_agg(i.content, ' ') filter (where i.kind = 'prefix')
         into words, prefixes

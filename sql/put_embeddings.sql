@@ -13,6 +13,8 @@ begin
     if cardinality(chunk_ids) <> cardinality(embeddings) then
         raise exception 'there are % chunk_ids and % embeddings', cardinality(chunk_ids), cardinality(embeddings)
             using errcode = 'invalid_parameter_value';
+    elsif array_position(chunk_ids, null) is not null then
+        raise exception 'chunk_ids must not contain null' using errcode = 'null_value_not_allowed';
     end if;
     execute format(
         'insert into retrieval.embeddings (space_id, collection_id, chunk_id, embedding)

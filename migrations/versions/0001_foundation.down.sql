@@ -31,6 +31,7 @@ drop function if exists retrieval.set_field_weights;
 drop function if exists retrieval._field_weights;
 drop function if exists retrieval._query_terms;
 drop function if exists retrieval._query_condition;
+drop function if exists retrieval._join_conditions;
 drop function if exists retrieval._item_condition;
 drop function if exists retrieval._query_items;
 drop function if exists retrieval._text_configs;

@@ -1287,7 +1287,7 @@ create or replace function retrieval._query_items(query_text text)
                     else 'word' end,
                coalesce(i.item[2], rtrim(i.item[3], '*')),
                i.item[1] = '-'
-        from regexp_matches(query_text, '(-(?=[^\s-])|)(?:"([^"]*)"|([^\s"]+))', 'g') with ordinality i(item, number)
+        from regexp_matches(left(query_text, 65536), '(-(?=[^\s-])|)(?:"([^"]*)"|([^\s"]+))', 'g') with ordinality i(item, number)
         order by i.number;
     end;
 
@@ -1300,17 +1300,42 @@ as $$
 declare
     configuration constant regconfig := text_config;
     segmented constant text := retrieval.segment(content, false);
+    condition tsquery;
 begin
-    return case kind
+    condition := case kind
         when 'phrase' then phraseto_tsquery(configuration, segmented)
         when 'prefix' then coalesce((
             select string_agg(retrieval._lexeme_query(l.lexeme)::text || ':*', ' & ')::tsquery
             from unnest(to_tsvector(configuration, segmented)) l), '')
         else plainto_tsquery(configuration, segmented) end;
+    if octet_length(segmented) = char_length(segmented) then
+        return condition;
+    end if;
+    -- a single character is indexed only inside of bigrams
+    return regexp_replace(condition::text, '''([' || retrieval._script_characters() || '])''(?!:)', '''\1'':*', 'g')::tsquery;
 end;
 $$;
 
 comment on function retrieval._item_condition(text, text, text) is 'The tsquery that one piece of a query means where it is a condition.';
+
+-- A balanced tree of ands or ors: a thousand conditions must not become a thousand levels of recursion.
+create or replace function retrieval._join_conditions(conditions tsquery[], operator text)
+    returns tsquery
+    language plpgsql immutable
+as $$
+begin
+    while cardinality(conditions) > 1 loop
+        conditions := array(
+            select case when c.second is null then c.first when operator = 'and' then c.first && c.second else c.first || c.second end
+            from (select i as number, conditions[2 * i - 1] as first, conditions[2 * i] as second
+                  from generate_series(1, (cardinality(conditions) + 1) / 2) i) c
+            order by c.number);
+    end loop;
+    return coalesce(conditions[1], '');
+end;
+$$;
+
+comment on function retrieval._join_conditions(tsquery[], text) is 'Conditions joined by and or or; empty where there are none.';
 
 -- The condition of a whole query under one configuration; empty where there is none.
 create or replace function retrieval._query_condition(text_config text, query_text text, keyword_operator text)
@@ -1319,8 +1344,8 @@ create or replace function retrieval._query_condition(text_config text, query_te
 as $$
 declare
     item record;
-    condition tsquery := '';
-    alternatives tsquery := '';  -- of the group that `or` is still joining
+    conditions tsquery[] := '{}';
+    alternatives tsquery[] := '{}';  -- of the group that `or` is still joining
     optional boolean := true;    -- one of the group demands nothing, so the group demands nothing
     joining boolean := false;
 begin
@@ -1328,22 +1353,27 @@ begin
         if item.kind = 'or' then
             joining := true;
         elsif item.excluded then
-            condition := condition && !!retrieval._item_condition(text_config, item.kind, item.content);
+            conditions := array_append(conditions, !!retrieval._item_condition(text_config, item.kind, item.content));
         else
             if not joining then
-                condition := case when optional then condition else condition && alternatives end;
-                alternatives := '';
+                if not optional then
+                    conditions := array_append(conditions, retrieval._join_conditions(alternatives, 'or'));
+                end if;
+                alternatives := '{}';
                 optional := false;
             end if;
             joining := false;
             if item.kind = 'word' and keyword_operator = 'or' then
                 optional := true;
             else
-                alternatives := alternatives || retrieval._item_condition(text_config, item.kind, item.content);
+                alternatives := array_append(alternatives, retrieval._item_condition(text_config, item.kind, item.content));
             end if;
         end if;
     end loop;
-    return case when optional then condition else condition && alternatives end;
+    if not optional then
+        conditions := array_append(conditions, retrieval._join_conditions(alternatives, 'or'));
+    end if;
+    return retrieval._join_conditions(conditions, 'and');
 end;
 $$;
 
@@ -1358,10 +1388,10 @@ create or replace function retrieval._query_terms(collection_id bigint, text_con
     language plpgsql stable
 as $$
 declare
-    words text := query_text;
+    words text := left(query_text, 65536);  -- a tsvector holds one megabyte
     prefixes text := '';
 begin
-    if query_text ~ '[-"*]|\mor\M' then
+    if query_text ~* '[-"*]|\mor\M' then
         select string_agg(i.content, ' ') filter (where i.kind <> 'prefix'),
                string_agg(i.content, ' ') filter (where i.kind = 'prefix')
         into words, prefixes
@@ -1452,7 +1482,7 @@ end;
 $$;
 
 comment on function retrieval.set_field_weights(text, jsonb) is
-'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1; null restores 1 for all.';
+'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1, one with 0 is not ranked by; null restores 1 for all.';
 
 -- The weighted frequency of a word in the lexemes n, as SQL; $1 are the frequency thresholds. Title and context come
 -- first in a tsvector, so ts_rank with the weights of the fields after them set to 0 is again a sum over 1/j² from
@@ -1539,7 +1569,7 @@ comment on function retrieval._frequency_thresholds(integer) is
 'Between the values of ts_rank for 0, 1, 2 … occurrences of a word; width_bucket over it gives the number of occurrences.';
 
 -- The one statement that ranks: $1 is _frequency_thresholds(…), $2 how many. With tf / (tf + K) = 1 − K / (tf + K) each
--- word's frequency is looked up once.
+-- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie.
 create or replace function retrieval._keyword_statement(
     collection_id bigint, candidates text, words text[], weights double precision[], average_length double precision,
     field_weights double precision[], condition text, metadata_path jsonpath)
@@ -1553,7 +1583,7 @@ begin
     into losses
     from unnest(words, weights) t(word, weight);
     return format(
-        'select c.chunk_id, %s - n.norm * (%s) as score
+        'select c.chunk_id, round((%s - n.norm * (%s)) * 1e11) / 1e11 as score
          from retrieval.chunks c
          -- concatenation makes one uncompressed copy, instead of one per word; offset keeps it from being repeated
          cross join lateral (
@@ -1601,7 +1631,7 @@ begin
                 w.weight / (1 + 0.999999 * 1.2 * (0.25 / s.maximum_frequency + 0.75 * s.minimum_length_ratio / t.average_length) / $3),
                 t.average_length, s.maximum_frequency
          from (select sum(c.chunk_count)::double precision as chunk_count,
-                      greatest(sum(c.total_length) / sum(c.chunk_count), 1)::double precision as average_length
+                      (sum(c.total_length) / nullif(sum(c.chunk_count), 0))::double precision as average_length
                from retrieval.chunk_statistics c where c.collection_id = %1$s) t
          cross join retrieval._query_terms(%1$s, $1, $2) q
          cross join lateral (
@@ -1610,13 +1640,15 @@ begin
              from retrieval.lexeme_statistics l
              where l.collection_id = %1$s and l.lexeme = q.lexeme) s
          cross join lateral (select q.frequency * ln(1 + (t.chunk_count - s.n + 0.5) / (s.n + 0.5)) as weight) w
-         where s.n > 0', collection_id)
+         where s.n > 0
+         -- where there are more words than anyone means, those that can add most
+         order by 5 desc, 1 limit 64', collection_id)
         using text_configs, query_text, (select max(w) from unnest(field_weights) w);
 end;
 $$;
 
 comment on function retrieval._keyword_terms(bigint, text[], text, double precision[]) is
-'The words that a query ranks by, with what is known of each in the collection.';
+'The words that a query ranks by, 64 at most, with what is known of each in the collection.';
 
 create or replace function retrieval._keyword_candidates(
     collection retrieval.collections, query_text text, metadata_path jsonpath, candidates integer, keyword_operator text,
@@ -1624,11 +1656,14 @@ create or replace function retrieval._keyword_candidates(
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set client_min_messages = warning
+    set extra_float_digits = 1  -- the weights are written into the statement
 as $$
 declare
-    most_words constant integer := 64;
     text_configs constant text[] := retrieval._text_configs(collection.collection_id);
     fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
+    -- with a field that counts nothing, a word must stand in another one
+    counted constant text := case when 0 = any (fields) then ':' || array_to_string(array(
+        select f.label from unnest(fields, '{A,B,D}'::text[]) f(weight, label) where f.weight <> 0), '') else '' end;
     condition text;
     term record;
     frequency_thresholds double precision[];
@@ -1639,14 +1674,12 @@ declare
     chunk_ids bigint[];
     scores double precision[];
 begin
-    -- where there are more words than anyone means, those that can add most
     select array_agg(t.word) as words, array_agg(t.weight) as weights, array_agg(t.bound) as bounds,
            array_agg(t.remainder) as remainders, max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
     into term
-    from (select retrieval._lexeme_query(k.lexeme)::text as word, k.*,
+    from (select retrieval._lexeme_query(k.lexeme)::text || counted as word, k.*,
                  sum(k.bound) over (order by k.bound, k.lexeme desc) as remainder
-          from (select * from retrieval._keyword_terms(collection.collection_id, text_configs, query_text, fields) k
-                order by k.bound desc, k.lexeme limit most_words) k
+          from retrieval._keyword_terms(collection.collection_id, text_configs, query_text, fields) k
           order by k.bound desc, k.lexeme) t;
     if term.words is null then
         return;
@@ -1656,8 +1689,9 @@ begin
     depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
     threshold := 0.7 * term.remainders[1];
     for round in 1 .. 5 loop
-        -- chunks that tie with the threshold belong to the answer
-        threshold_query := retrieval._threshold_query(term.words, term.bounds, term.remainders, threshold * (1 - 1e-9), depth);
+        -- chunks that tie with the threshold belong to the answer, and what rounding has added counts nothing
+        threshold_query := retrieval._threshold_query(
+            term.words, term.bounds, term.remainders, greatest(threshold * (1 - 1e-9) - 1e-11, 0), depth);
         if threshold_query is distinct from answered_query then
             execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
                     collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
@@ -2093,6 +2127,8 @@ begin
     if cardinality(chunk_ids) <> cardinality(embeddings) then
         raise exception 'there are % chunk_ids and % embeddings', cardinality(chunk_ids), cardinality(embeddings)
             using errcode = 'invalid_parameter_value';
+    elsif array_position(chunk_ids, null) is not null then
+        raise exception 'chunk_ids must not contain null' using errcode = 'null_value_not_allowed';
     end if;
     execute format(
         'insert into retrieval.embeddings (space_id, collection_id, chunk_id, embedding)

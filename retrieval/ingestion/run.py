@@ -37,6 +37,7 @@ Source = str | Path | Document
 BATCH_DOCUMENTS = 64
 BATCH_CHARACTERS = 500_000
 MISSING_CHUNKS = 512
+BULK_CHUNKS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +208,13 @@ class IngestRun:
             ids = [each.chunk_id for each in missing]
             put_embeddings(connection, self.collection, self.space, ids, list(embeddings))
 
-    def build_index(self, connection: Connection) -> None:
-        """Build the space's index, unless it has one."""
+    def finish(self, connection: Connection) -> None:
+        """Build the space's index unless it has one, and tidy up after a bulk load."""
         if self.space is not None:
             called = orm.call("build_index", collection=self.collection, space=self.space.name)
             connection.execute(select(called))
+        if self.report.chunks >= BULK_CHUNKS:
+            connection.execute(select(orm.call("tidy_collection", collection=self.collection)))
 
     def _fail(self, source: str, reason: str) -> None:
         self.report.failures.append(Failure(os.fspath(source), reason))

@@ -156,7 +156,7 @@ class AsyncRetriever:
                 await used.run_sync(run.store_missing, missing, embeddings)
                 missing = await used.run_sync(run.missing_chunks)
         async with self._connection(connection) as used:
-            await used.run_sync(run.build_index)
+            await used.run_sync(run.finish)
         return run.report
 
     async def delete(

@@ -148,7 +148,7 @@ class Retriever:
                 run.store_missing(used, missing, embeddings)
                 missing = run.missing_chunks(used)
         with self._connection(connection) as used:
-            run.build_index(used)
+            run.finish(used)
         return run.report
 
     def delete(
