@@ -41,7 +41,7 @@ create or replace function retrieval._query_items(query_text text)
                     else 'word' end,
                coalesce(i.item[2], rtrim(i.item[3], '*')),
                i.item[1] = '-'
-        from regexp_matches(left(query_text, 65536), '(-(?=[^\s-])|)(?:"([^"]*)"|([^\s"]+))', 'g') with ordinality i(item, number)
+        from regexp_matches(left(query_text, 16384), '(-(?=[^\s-])|)(?:"([^"]*)"|([^\s"]+))', 'g') with ordinality i(item, number)
         order by i.number;
     end;
 
@@ -142,8 +142,11 @@ create or replace function retrieval._query_terms(collection_id bigint, text_con
     language plpgsql stable
 as $$
 declare
-    words text := left(query_text, 65536);  -- a tsvector holds one megabyte
+    words text := left(query_text, 16384);  -- more than anyone types
     prefixes text := '';
+    lexemes text[];
+    frequencies integer[];
+    started text[];
 begin
     if query_text ~* '[-"*]|\mor\M' then
         select string_agg(i.content, ' ') filter (where i.kind <> 'prefix'),
@@ -152,29 +155,30 @@ begin
         from retrieval._query_items(query_text) i
         where i.kind <> 'or' and not i.excluded;
     end if;
-    return query execute format($query$
-        with written as (
-            select l.lexeme, max(cardinality(l.positions)) as frequency
-            from unnest($1) t(text_config),
-                 unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($2, false))) l
-            group by l.lexeme),
-        started as (
-            select l.lexeme as prefix
-            from unnest($1) t(text_config),
-                 unnest(to_tsvector(t.text_config::regconfig, retrieval.segment($3, false))) l
-            union
-            select w.lexeme from written w where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2),
-        expanded as (
-            select s.lexeme
-            from started p
-            cross join lateral (
-                select e.lexeme from retrieval.lexeme_statistics e
-                where e.collection_id = %s and e.lexeme >= p.prefix and e.lexeme < p.prefix || U&'\+10FFFF'
-                group by e.lexeme order by sum(e.document_frequency) desc, e.lexeme limit 64) s)
-        select u.lexeme, max(u.frequency)::integer
-        from (select w.lexeme, w.frequency from written w union all select e.lexeme, 1 from expanded e) u
-        group by u.lexeme$query$, collection_id)
-        using text_configs, coalesce(words, ''), coalesce(prefixes, '');
+    select array_agg(w.lexeme), array_agg(w.frequency) into lexemes, frequencies
+    from (select l.lexeme, max(cardinality(l.positions)) as frequency
+          from unnest(text_configs) t(text_config),
+               unnest(to_tsvector(t.text_config::regconfig, retrieval.segment(coalesce(words, ''), false))) l
+          group by l.lexeme) w;
+    return query select w.lexeme, w.frequency from unnest(lexemes, frequencies) w(lexeme, frequency);
+
+    started := array(
+        select l.lexeme
+        from unnest(text_configs) t(text_config),
+             unnest(to_tsvector(t.text_config::regconfig, retrieval.segment(coalesce(prefixes, ''), false))) l
+        union
+        select w.lexeme from unnest(lexemes) w(lexeme) where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2);
+    if cardinality(started) > 0 then
+        return query execute format(
+            'select distinct e.lexeme, 1
+             from unnest($1) p(prefix)
+             cross join lateral (
+                 select s.lexeme from retrieval.lexeme_statistics s
+                 where s.collection_id = %s and s.lexeme >= p.prefix and s.lexeme < p.prefix || U&''\+10FFFF''
+                 group by s.lexeme order by sum(s.document_frequency) desc, s.lexeme limit 64) e
+             where e.lexeme <> all ($2)', collection_id)
+            using started, coalesce(lexemes, '{}');
+    end if;
 end;
 $$;
 
