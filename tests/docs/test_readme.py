@@ -50,7 +50,7 @@ def test_blocks_run(
         .replace("--port 8000", f"--port {port}")
     )
     outputs = [run(language, block, tmp_path, server) for language, block in blocks]
-    assert [language for language, _ in blocks].count("sql") == 2
+    assert [language for language, _ in blocks].count("sql") == 3
     assert "handbook/keys.md" in outputs[0]
     assert all("handbook/keys.md" in output for output in outputs[1:3])
     assert "security" in outputs[3]
