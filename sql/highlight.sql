@@ -1,6 +1,6 @@
 -- Marks the words of a query in a text and cuts out the fragments that hold most of them.
 --
--- Words are compared as lexemes, so a query for "run" marks "running". Han, kana and hangul are compared as the
+-- Words are compared as lexemes, so a query for "run" marks "running". Scripts without blanks are compared as the
 -- bigrams that search uses; neighbouring marks grow together. Marks are set as control characters first, so that
 -- escaping and cutting cannot confuse them with text.
 
@@ -23,7 +23,9 @@ declare
 begin
     select string_agg(retrieval._quote_regexp(w.word), '|' order by char_length(w.word) desc, w.word) into words
     from (select distinct m[1] as word from regexp_matches(content, '[^\s[:punct:]]+', 'g') m) w
-    where octet_length(w.word) <= 400 and tsvector_to_array(to_tsvector(text_config::regconfig, w.word)) && lexemes;
+    where octet_length(w.word) <= 400
+      and w.word !~ ('[' || retrieval._script_characters() || ']')  -- these are marked by the bigram below
+      and tsvector_to_array(to_tsvector(text_config::regconfig, w.word)) && lexemes;
     -- each half of a bigram where the other half stands beside it
     select string_agg(case char_length(l.lexeme)
                           when 1 then l.lexeme

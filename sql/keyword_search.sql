@@ -7,8 +7,8 @@
 -- N, n and the average length are those of the collection at this moment.
 
 -- ts_rank of one word is 6/π² · Σ 1/j² for j = 1 … tf: strictly increasing in tf, so the midpoints between its
--- values, found by width_bucket, give the exact tf at C speed. A tsvector keeps at most 255 positions per lexeme,
--- which is where tf is capped, on both sides of every comparison.
+-- values, found by width_bucket, give the exact tf at C speed. A tsvector keeps 255 positions per lexeme and
+-- field, 256 in all, which is where tf is capped, in scores, lengths and statistics alike.
 create or replace function retrieval._frequency_thresholds(maximum_frequency integer)
     returns double precision[]
     language sql immutable parallel safe

@@ -2,7 +2,7 @@
 --
 -- Words are ranked as a bag. Phrases and exclusions are conditions, and with the operator `and` so is every word;
 -- `or` joins its two neighbours into one condition that either satisfies. A query is parsed under every
--- text-search configuration that the collection's chunks use.
+-- text-search configuration that the collection's chunks use. Of a query that is longer, its first 16,384 characters count.
 
 -- A word as a tsquery that the parser does not touch.
 create or replace function retrieval._lexeme_query(lexeme text)
@@ -117,7 +117,7 @@ begin
                 optional := false;
             end if;
             joining := false;
-            if item.kind = 'word' and keyword_operator = 'or' then
+            if item.kind in ('word', 'prefix') and keyword_operator = 'or' then
                 optional := true;
             else
                 alternatives := array_append(alternatives, retrieval._item_condition(text_config, item.kind, item.content));
@@ -136,7 +136,7 @@ comment on function retrieval._query_condition(text, text, text) is
 
 -- The bag of words of a query. Under several configurations a word may yield several lexemes; each counts as often
 -- as the configuration that yields it most often says. A prefix stands for the commonest lexemes that start with it,
--- and so does a single Han, kana or hangul character, which is indexed only inside of bigrams.
+-- and so does a single character of a script that is indexed as bigrams, where the query has no pair.
 create or replace function retrieval._query_terms(collection_id bigint, text_configs text[], query_text text)
     returns table (lexeme text, frequency integer)
     language plpgsql stable
@@ -167,7 +167,10 @@ begin
         from unnest(text_configs) t(text_config),
              unnest(to_tsvector(t.text_config::regconfig, retrieval.segment(coalesce(prefixes, ''), false))) l
         union
-        select w.lexeme from unnest(lexemes) w(lexeme) where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2);
+        select w.lexeme from unnest(lexemes) w(lexeme)
+        where w.lexeme ~ ('^[' || retrieval._script_characters() || ']$')
+          -- beside pairs it is a particle of a sentence, and its many pairs would outweigh what was asked
+          and not exists (select from unnest(lexemes) o(lexeme) where o.lexeme ~ ('[' || retrieval._script_characters() || ']{2}')));
     if cardinality(started) > 0 then
         return query execute format(
             'select distinct e.lexeme, 1

@@ -1,17 +1,18 @@
--- Characters of scripts that write no blanks between words, as the inside of a regular expression's bracket: kana, Han
--- with its extensions, hangul syllables, the iteration mark and the ideographic zero.
+-- Characters of scripts without blanks between words (and hangul, whose words carry their particles), as the inside of a
+-- regular expression's bracket: the iteration mark and the ideographic zero, kana, Han with its extensions, hangul
+-- syllables, Thai, Lao, Burmese and Khmer.
 create or replace function retrieval._script_characters()
     returns text
     language sql immutable parallel safe
-    return '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f';
+    return '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecd\u1000-\u1049\u1780-\u17d3';
 
 comment on function retrieval._script_characters() is
-'Han, kana and hangul as the inside of a regular expression''s bracket.';
+'The characters that are indexed as bigrams, as the inside of a regular expression''s bracket.';
 
 -- Prepares text for PostgreSQL's parser, the same way for what is indexed and what is asked.
 --
 -- The parser knows neither full-width forms nor typographic punctuation, and takes a run of Chinese for one
--- long word. Here text becomes NFKC, typographic punctuation becomes a blank, and a run of Han, kana or hangul
+-- long word. Here text becomes NFKC, typographic punctuation becomes a blank, and a run of such
 -- characters becomes its overlapping bigrams. ASCII text, the common case, passes untouched.
 --
 -- A run also yields its last character alone, so that every character of an indexed run starts some lexeme and
@@ -45,4 +46,4 @@ end;
 $$;
 
 comment on function retrieval.segment(text, boolean) is
-'Text as PostgreSQL''s parser should see it: NFKC, typographic punctuation blanked, runs of Han, kana and hangul split into overlapping bigrams. Index and query both go through it.';
+'Text as PostgreSQL''s parser should see it: NFKC, typographic punctuation blanked, runs of Han, kana, hangul, Thai, Lao, Burmese and Khmer split into overlapping bigrams. Index and query both go through it.';

@@ -31,20 +31,21 @@ from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extna
 where e.extname = 'vector';
 
 -- begin sql/segment.sql
--- Characters of scripts that write no blanks between words, as the inside of a regular expression's bracket: kana, Han
--- with its extensions, hangul syllables, the iteration mark and the ideographic zero.
+-- Characters of scripts without blanks between words (and hangul, whose words carry their particles), as the inside of a
+-- regular expression's bracket: the iteration mark and the ideographic zero, kana, Han with its extensions, hangul
+-- syllables, Thai, Lao, Burmese and Khmer.
 create or replace function retrieval._script_characters()
     returns text
     language sql immutable parallel safe
-    return '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f';
+    return '々〇\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecd\u1000-\u1049\u1780-\u17d3';
 
 comment on function retrieval._script_characters() is
-'Han, kana and hangul as the inside of a regular expression''s bracket.';
+'The characters that are indexed as bigrams, as the inside of a regular expression''s bracket.';
 
 -- Prepares text for PostgreSQL's parser, the same way for what is indexed and what is asked.
 --
 -- The parser knows neither full-width forms nor typographic punctuation, and takes a run of Chinese for one
--- long word. Here text becomes NFKC, typographic punctuation becomes a blank, and a run of Han, kana or hangul
+-- long word. Here text becomes NFKC, typographic punctuation becomes a blank, and a run of such
 -- characters becomes its overlapping bigrams. ASCII text, the common case, passes untouched.
 --
 -- A run also yields its last character alone, so that every character of an indexed run starts some lexeme and
@@ -78,7 +79,7 @@ end;
 $$;
 
 comment on function retrieval.segment(text, boolean) is
-'Text as PostgreSQL''s parser should see it: NFKC, typographic punctuation blanked, runs of Han, kana and hangul split into overlapping bigrams. Index and query both go through it.';
+'Text as PostgreSQL''s parser should see it: NFKC, typographic punctuation blanked, runs of Han, kana, hangul, Thai, Lao, Burmese and Khmer split into overlapping bigrams. Index and query both go through it.';
 -- end
 
 -- begin sql/to_lexemes.sql
@@ -1248,7 +1249,7 @@ comment on function retrieval.drop_space(text, text, boolean) is
 --
 -- Words are ranked as a bag. Phrases and exclusions are conditions, and with the operator `and` so is every word;
 -- `or` joins its two neighbours into one condition that either satisfies. A query is parsed under every
--- text-search configuration that the collection's chunks use.
+-- text-search configuration that the collection's chunks use. Of a query that is longer, its first 16,384 characters count.
 
 -- A word as a tsquery that the parser does not touch.
 create or replace function retrieval._lexeme_query(lexeme text)
@@ -1363,7 +1364,7 @@ begin
                 optional := false;
             end if;
             joining := false;
-            if item.kind = 'word' and keyword_operator = 'or' then
+            if item.kind in ('word', 'prefix') and keyword_operator = 'or' then
                 optional := true;
             else
                 alternatives := array_append(alternatives, retrieval._item_condition(text_config, item.kind, item.content));
@@ -1382,7 +1383,7 @@ comment on function retrieval._query_condition(text, text, text) is
 
 -- The bag of words of a query. Under several configurations a word may yield several lexemes; each counts as often
 -- as the configuration that yields it most often says. A prefix stands for the commonest lexemes that start with it,
--- and so does a single Han, kana or hangul character, which is indexed only inside of bigrams.
+-- and so does a single character of a script that is indexed as bigrams, where the query has no pair.
 create or replace function retrieval._query_terms(collection_id bigint, text_configs text[], query_text text)
     returns table (lexeme text, frequency integer)
     language plpgsql stable
@@ -1413,7 +1414,10 @@ begin
         from unnest(text_configs) t(text_config),
              unnest(to_tsvector(t.text_config::regconfig, retrieval.segment(coalesce(prefixes, ''), false))) l
         union
-        select w.lexeme from unnest(lexemes) w(lexeme) where char_length(w.lexeme) = 1 and octet_length(w.lexeme) > 2);
+        select w.lexeme from unnest(lexemes) w(lexeme)
+        where w.lexeme ~ ('^[' || retrieval._script_characters() || ']$')
+          -- beside pairs it is a particle of a sentence, and its many pairs would outweigh what was asked
+          and not exists (select from unnest(lexemes) o(lexeme) where o.lexeme ~ ('[' || retrieval._script_characters() || ']{2}')));
     if cardinality(started) > 0 then
         return query execute format(
             'select distinct e.lexeme, 1
@@ -1559,8 +1563,8 @@ comment on function retrieval._threshold_query(text[], double precision[], doubl
 -- N, n and the average length are those of the collection at this moment.
 
 -- ts_rank of one word is 6/π² · Σ 1/j² for j = 1 … tf: strictly increasing in tf, so the midpoints between its
--- values, found by width_bucket, give the exact tf at C speed. A tsvector keeps at most 255 positions per lexeme,
--- which is where tf is capped, on both sides of every comparison.
+-- values, found by width_bucket, give the exact tf at C speed. A tsvector keeps 255 positions per lexeme and
+-- field, 256 in all, which is where tf is capped, in scores, lengths and statistics alike.
 create or replace function retrieval._frequency_thresholds(maximum_frequency integer)
     returns double precision[]
     language sql immutable parallel safe
@@ -2208,7 +2212,7 @@ comment on function retrieval.neighbouring_chunks(bigint, integer, integer) is
 -- begin sql/highlight.sql
 -- Marks the words of a query in a text and cuts out the fragments that hold most of them.
 --
--- Words are compared as lexemes, so a query for "run" marks "running". Han, kana and hangul are compared as the
+-- Words are compared as lexemes, so a query for "run" marks "running". Scripts without blanks are compared as the
 -- bigrams that search uses; neighbouring marks grow together. Marks are set as control characters first, so that
 -- escaping and cutting cannot confuse them with text.
 
@@ -2231,7 +2235,9 @@ declare
 begin
     select string_agg(retrieval._quote_regexp(w.word), '|' order by char_length(w.word) desc, w.word) into words
     from (select distinct m[1] as word from regexp_matches(content, '[^\s[:punct:]]+', 'g') m) w
-    where octet_length(w.word) <= 400 and tsvector_to_array(to_tsvector(text_config::regconfig, w.word)) && lexemes;
+    where octet_length(w.word) <= 400
+      and w.word !~ ('[' || retrieval._script_characters() || ']')  -- these are marked by the bigram below
+      and tsvector_to_array(to_tsvector(text_config::regconfig, w.word)) && lexemes;
     -- each half of a bigram where the other half stands beside it
     select string_agg(case char_length(l.lexeme)
                           when 1 then l.lexeme

@@ -168,7 +168,7 @@ def collection(sql: psycopg.Cursor) -> dict[str, int]:
         ("or or fox or", {"fox"}),
         ("mara*", {"run"}),
         ("bro*", {"fox", "dog"}),
-        ("bro* cat", {"fox", "dog"}),
+        ("bro* cat", {"cat", "dog", "fox"}),
         ("bro* or cat", {"fox", "dog", "cat"}),
         ("*", set()),
         ('"', set()),

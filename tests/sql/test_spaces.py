@@ -97,7 +97,9 @@ def test_zeros_have_a_place_in_other_metrics(sql: psycopg.Cursor, chunks: list[i
     )
 
 
-def test_chunks_of_another_collection_are_passed_over(sql: psycopg.Cursor, chunks: list[int]) -> None:
+def test_chunks_of_another_collection_are_passed_over(
+    sql: psycopg.Cursor, chunks: list[int]
+) -> None:
     sql.execute("select retrieval.create_collection('d')")
     ((*_, foreign),) = put(sql, "d", {"document_key": "a", "content": "a"})
     assert value(sql, PUT, ["s", [foreign], ["[1,0]"]]) == 0

@@ -1,4 +1,4 @@
-"""The README's code blocks run, in their order, as a reader would run them."""
+"""The code blocks of the README and of the pages run, in their order, as a reader would run them."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.conftest import Server
@@ -36,6 +37,12 @@ def run(language: str, block: str, folder: Path, server: Server) -> str:
     return done.stdout
 
 
+def is_available(url: str, extension: str) -> bool:
+    with psycopg.connect(url) as connection:
+        offered = "select from pg_available_extensions where name = %s"
+        return connection.execute(offered, [extension]).fetchone() is not None
+
+
 def test_blocks_run(
     server: Server, empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,3 +62,20 @@ def test_blocks_run(
     assert all("handbook/keys.md" in output for output in outputs[1:3])
     assert "security" in outputs[3]
     assert '"document_key":"handbook/keys.md"' in outputs[4].replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "page", sorted(README.parent.glob("docs/*.md")), ids=lambda page: page.stem
+)
+def test_sql_of_a_page_runs(
+    server: Server, database_url: str, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETRIEVAL_DATABASE_URL", database_url)
+    blocks = [
+        block for language, block in BLOCK.findall(page.read_text("utf-8")) if language == "sql"
+    ]
+    assert blocks
+    for block in blocks:
+        # the embedded server comes without PostgreSQL's contrib modules
+        if "unaccent" not in block or is_available(database_url, "unaccent"):
+            run("sql", block, tmp_path, server)
