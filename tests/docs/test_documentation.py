@@ -1,4 +1,4 @@
-"""The code blocks of the README and of the pages run, in their order, as a reader would run them."""
+"""The code blocks of the README and the pages run, in their order, as a reader would run them."""
 
 import os
 import re
