@@ -436,8 +436,9 @@ def test_bounded(
 ) -> None:
     sql, _ = corpus
     search = "select chunk_id from retrieval.keyword_search('big', %s, keyword_operator => %s)"
-    sql.execute("set local statement_timeout = '4s'")
-    found = column(sql, search, [query, keyword_operator])
+    with sql.connection.transaction(force_rollback=True):
+        sql.execute("set local statement_timeout = '4s'")
+        found = column(sql, search, [query, keyword_operator])
     assert len(found) <= 10
     if "w1 " in query and keyword_operator == "or" and "u0" in query:
         assert len(found) == 10
