@@ -53,13 +53,13 @@ $$;
 comment on function retrieval.set_field_weights(text, jsonb) is
 'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1, one with 0 is not ranked by; null restores 1 for all.';
 
--- The weighted frequency of a word in the lexemes n, as SQL; $1 are the frequency thresholds. Title and context come
+-- The weighted frequency of a word in the chunk c, as SQL; $1 are the frequency thresholds. Title and context come
 -- first in a tsvector, so ts_rank with the weights of the fields after them set to 0 is again a sum over 1/j² from
 -- j = 1, and counts the occurrences up to there.
 create or replace function retrieval._frequency_expression(word text, field_weights double precision[])
     returns text
     language sql immutable
-    return (select string_agg(format('%s * width_bucket(ts_rank(''%s'', n.lexemes, %L)::double precision, $1)', f.weight, f.fields, word), ' + ')
+    return (select string_agg(format('%s * width_bucket(ts_rank(''%s'', c.lexemes, %L)::double precision, $1)', f.weight, f.fields, word), ' + ')
             from (values (field_weights[1] - field_weights[2], '{0,0,0,1}'),
                          (field_weights[2] - field_weights[3], '{0,0,1,1}'),
                          (field_weights[3], '{1,1,1,1}')) f(weight, fields)

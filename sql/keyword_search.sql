@@ -37,11 +37,7 @@ begin
     return format(
         'select c.chunk_id, round((%s - n.norm * (%s)) * 1e11) / 1e11 as score
          from retrieval.chunks c
-         -- concatenation makes one uncompressed copy, instead of one per word; offset keeps it from being repeated
-         cross join lateral (
-             select c.lexemes || ''''::tsvector as lexemes,
-                    %s::double precision + %s::double precision * c.length as norm
-             offset 0) n
+         cross join lateral (select %s::double precision + %s::double precision * c.length as norm) n
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
@@ -136,7 +132,9 @@ begin
     if term.words is null then
         return;
     end if;
-    condition := retrieval._chunk_condition(text_configs, query_text, keyword_operator);
+    if keyword_operator <> 'or' or query_text ~ '["-]' then  -- else there is none
+        condition := retrieval._chunk_condition(text_configs, query_text, keyword_operator);
+    end if;
     frequency_thresholds := retrieval._frequency_thresholds(term.maximum_frequency);
     depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
     threshold := 0.7 * term.remainders[1];

@@ -1492,13 +1492,13 @@ $$;
 comment on function retrieval.set_field_weights(text, jsonb) is
 'Makes occurrences in some fields count more in a collection''s keyword searches: {"title": 2, "context": 1.5}. A field left out counts 1, one with 0 is not ranked by; null restores 1 for all.';
 
--- The weighted frequency of a word in the lexemes n, as SQL; $1 are the frequency thresholds. Title and context come
+-- The weighted frequency of a word in the chunk c, as SQL; $1 are the frequency thresholds. Title and context come
 -- first in a tsvector, so ts_rank with the weights of the fields after them set to 0 is again a sum over 1/j² from
 -- j = 1, and counts the occurrences up to there.
 create or replace function retrieval._frequency_expression(word text, field_weights double precision[])
     returns text
     language sql immutable
-    return (select string_agg(format('%s * width_bucket(ts_rank(''%s'', n.lexemes, %L)::double precision, $1)', f.weight, f.fields, word), ' + ')
+    return (select string_agg(format('%s * width_bucket(ts_rank(''%s'', c.lexemes, %L)::double precision, $1)', f.weight, f.fields, word), ' + ')
             from (values (field_weights[1] - field_weights[2], '{0,0,0,1}'),
                          (field_weights[2] - field_weights[3], '{0,0,1,1}'),
                          (field_weights[3], '{1,1,1,1}')) f(weight, fields)
@@ -1593,11 +1593,7 @@ begin
     return format(
         'select c.chunk_id, round((%s - n.norm * (%s)) * 1e11) / 1e11 as score
          from retrieval.chunks c
-         -- concatenation makes one uncompressed copy, instead of one per word; offset keeps it from being repeated
-         cross join lateral (
-             select c.lexemes || ''''::tsvector as lexemes,
-                    %s::double precision + %s::double precision * c.length as norm
-             offset 0) n
+         cross join lateral (select %s::double precision + %s::double precision * c.length as norm) n
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
@@ -1692,7 +1688,9 @@ begin
     if term.words is null then
         return;
     end if;
-    condition := retrieval._chunk_condition(text_configs, query_text, keyword_operator);
+    if keyword_operator <> 'or' or query_text ~ '["-]' then  -- else there is none
+        condition := retrieval._chunk_condition(text_configs, query_text, keyword_operator);
+    end if;
     frequency_thresholds := retrieval._frequency_thresholds(term.maximum_frequency);
     depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
     threshold := 0.7 * term.remainders[1];
