@@ -97,3 +97,17 @@ end;
 $$;
 
 comment on function retrieval._check_index_options(jsonb) is '22023 where the options of a vector index are unusable.';
+
+create or replace function retrieval._check_name(kind text, name text)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if name is null or name !~ '^[^[:cntrl:]/\s]([^[:cntrl:]/]{0,198}[^[:cntrl:]/\s])?$' then
+        raise exception '% name % is not usable: 1 to 200 characters, no slash or control character, no blank at either end',
+                        kind, coalesce(quote_literal(name), 'null') using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_name(text, text) is '22023 where a collection or space cannot be called that.';

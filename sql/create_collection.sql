@@ -51,10 +51,7 @@ as $$
 declare
     created bigint;
 begin
-    if name is null or name !~ '^[^[:cntrl:]/\s]([^[:cntrl:]/]{0,198}[^[:cntrl:]/\s])?$' then
-        raise exception 'collection name % is not usable: 1 to 200 characters, no slash or control character, no blank at either end',
-                        coalesce(quote_literal(name), 'null') using errcode = 'invalid_parameter_value';
-    end if;
+    perform retrieval._check_name('collection', name);
     insert into retrieval.collections (name, text_config) values (name, text_config)
     returning collection_id into created;
 

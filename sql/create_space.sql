@@ -19,10 +19,7 @@ declare
     owner constant retrieval.collections := retrieval._collection(collection);
     created bigint;
 begin
-    if space is null or space !~ '^[^[:cntrl:]/\s]([^[:cntrl:]/]{0,198}[^[:cntrl:]/\s])?$' then
-        raise exception 'space name % is not usable: 1 to 200 characters, no slash or control character, no blank at either end',
-                        coalesce(quote_literal(space), 'null') using errcode = 'invalid_parameter_value';
-    end if;
+    perform retrieval._check_name('space', space);
     perform retrieval._check_choice('kind', kind, array['dense']);
     perform retrieval._check_choice('metric', metric, array['cosine', 'inner_product', 'l2', 'l1']);
     perform retrieval._check_choice('index_method', index_method, array['hnsw', 'none']);

@@ -20,7 +20,6 @@ from retrieval.database import open_engine, upgrade_schema
 
 VERSIONS = [16, 18]
 TEMPLATE = "retrieval_template"
-SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 numbers = itertools.count(1)
 
@@ -147,11 +146,3 @@ def sql(connection: Connection) -> psycopg.Cursor:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     return driver.cursor(row_factory=namedtuple_row)  # type: ignore[return-value]
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Where the real collections are; tests that need them are skipped without."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"the test collections are not at {SHARED_DATA}")
-    return SHARED_DATA

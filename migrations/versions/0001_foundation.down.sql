@@ -67,6 +67,7 @@ drop function if exists retrieval._filter_join;
 drop function if exists retrieval._filter_constant;
 drop function if exists retrieval._filter_term;
 drop function if exists retrieval._filter_error;
+drop function if exists retrieval._check_name;
 drop function if exists retrieval._check_index_options;
 drop function if exists retrieval._check_choice;
 drop function if exists retrieval._check_count;

@@ -390,6 +390,20 @@ end;
 $$;
 
 comment on function retrieval._check_index_options(jsonb) is '22023 where the options of a vector index are unusable.';
+
+create or replace function retrieval._check_name(kind text, name text)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if name is null or name !~ '^[^[:cntrl:]/\s]([^[:cntrl:]/]{0,198}[^[:cntrl:]/\s])?$' then
+        raise exception '% name % is not usable: 1 to 200 characters, no slash or control character, no blank at either end',
+                        kind, coalesce(quote_literal(name), 'null') using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_name(text, text) is '22023 where a collection or space cannot be called that.';
 -- end
 
 -- begin sql/compile_filter.sql
@@ -900,10 +914,7 @@ as $$
 declare
     created bigint;
 begin
-    if name is null or name !~ '^[^[:cntrl:]/\s]([^[:cntrl:]/]{0,198}[^[:cntrl:]/\s])?$' then
-        raise exception 'collection name % is not usable: 1 to 200 characters, no slash or control character, no blank at either end',
-                        coalesce(quote_literal(name), 'null') using errcode = 'invalid_parameter_value';
-    end if;
+    perform retrieval._check_name('collection', name);
     insert into retrieval.collections (name, text_config) values (name, text_config)
     returning collection_id into created;
 
@@ -1110,10 +1121,7 @@ declare
     owner constant retrieval.collections := retrieval._collection(collection);
     created bigint;
 begin
-    if space is null or space !~ '^[^[:cntrl:]/\s]([^[:cntrl:]/]{0,198}[^[:cntrl:]/\s])?$' then
-        raise exception 'space name % is not usable: 1 to 200 characters, no slash or control character, no blank at either end',
-                        coalesce(quote_literal(space), 'null') using errcode = 'invalid_parameter_value';
-    end if;
+    perform retrieval._check_name('space', space);
     perform retrieval._check_choice('kind', kind, array['dense']);
     perform retrieval._check_choice('metric', metric, array['cosine', 'inner_product', 'l2', 'l1']);
     perform retrieval._check_choice('index_method', index_method, array['hnsw', 'none']);
