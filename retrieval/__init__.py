@@ -3,7 +3,16 @@
 from retrieval.document import Document
 
 # embedding models
-from retrieval.embedding import Embedder, HashingEmbedder, SentenceTransformerEmbedder, Signature
+from retrieval.embedding import (
+    Embedder,
+    HashingEmbedder,
+    MultiVectorEncoderEmbedder,
+    MultiVectorHashingEmbedder,
+    SentenceTransformerEmbedder,
+    Signature,
+    SparseEncoderEmbedder,
+    SparseHashingEmbedder,
+)
 
 # what goes wrong
 from retrieval.errors import (
@@ -44,6 +53,8 @@ __all__ = [
     "InvalidInput",
     "LoadError",
     "ModelUnavailable",
+    "MultiVectorEncoderEmbedder",
+    "MultiVectorHashingEmbedder",
     "NotFound",
     "NotReady",
     "RetrievalError",
@@ -52,6 +63,8 @@ __all__ = [
     "SentenceTransformerEmbedder",
     "Signature",
     "SpaceMismatch",
+    "SparseEncoderEmbedder",
+    "SparseHashingEmbedder",
     "StoredChunk",
     "UnsupportedDatabase",
 ]

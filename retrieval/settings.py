@@ -35,3 +35,34 @@ class Settings(BaseSettings):
         gt=0,
         description="The largest body of a request that the service takes.",
     )
+    openai_base_url: str | None = Field(
+        default=None,
+        description="OpenAI-compatible server of models named openai:NAME, up to its /v1.",
+    )
+    openai_max_tokens: int = Field(
+        default=8191,
+        gt=0,
+        description="Tokens of a text that such a model reads; a longer one is embedded in pieces.",
+    )
+    openai_batch_size: int = Field(
+        default=128, gt=0, description="The most texts that one request to such a server holds."
+    )
+    openai_batch_tokens: int = Field(
+        default=100_000,
+        gt=0,
+        description="The most tokens that one request to such a server holds.",
+    )
+    openai_concurrency: int = Field(
+        default=4, gt=0, description="How many requests for documents are under way at once."
+    )
+    openai_timeout_seconds: float = Field(
+        default=60, gt=0, description="How long to wait for the answer to one request."
+    )
+    openai_max_retries: int = Field(
+        default=4, ge=0, description="How often a request that may yet succeed is sent again."
+    )
+    embedding_cache_bytes: int = Field(
+        default=1024 * 1024 * 1024,
+        ge=0,
+        description="The most that the embedding cache in the database holds; 0 switches it off.",
+    )

@@ -1,19 +1,48 @@
--- Makes a space the one that searches use; the one before it stays as a shadow. Refused while chunks lack an
--- embedding in it.
+-- Which space searches use. `active`: searched; `building` and `shadow`: not searched, but kept complete by whoever
+-- writes; `retired`: neither. Writers hold a share lock on the spaces that they write (written_spaces) until they
+-- commit, and a change of state takes the rows for itself first: so every chunk that was committed before the change is
+-- seen by its check, and every later writer sees the new states.
+
+create or replace function retrieval._lock_spaces(collection_id bigint)
+    returns void
+    language sql
+begin atomic
+    select from retrieval.spaces s where s.collection_id = _lock_spaces.collection_id order by s.space_id for no key update;
+end;
+
+comment on function retrieval._lock_spaces(bigint) is 'Waits for the writers of a collection''s spaces and keeps new ones waiting until the transaction ends.';
+
+create or replace function retrieval._count_missing(space retrieval.spaces)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    missing bigint;
+begin
+    execute format(
+        'select count(*) from retrieval.chunks c
+         where c.collection_id = %s
+           and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
+        space.collection_id, retrieval._embedding_table(space.kind), space.space_id) into missing;
+    return missing;
+end;
+$$;
+
+comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks have no embedding in a space.';
+
 create or replace function retrieval.activate_space(collection text, space text)
     returns void
     language plpgsql
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    target constant retrieval.spaces := retrieval._space(owner, coalesce(space, ''));
+    target retrieval.spaces := retrieval._space(owner, coalesce(space, ''), null);
     missing bigint;
 begin
-    execute format(
-        'select count(*) from retrieval.chunks c
-         where c.collection_id = %s
-           and not exists (select from retrieval.embeddings e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-        owner.collection_id, target.space_id) into missing;
+    perform retrieval._lock_spaces(owner.collection_id);
+    -- it may have gone or changed while this waited
+    target := retrieval._space(owner, space, null);
+    missing := retrieval._count_missing(target);
     if missing > 0 then
         raise exception 'space % of collection % is not complete: % of the chunks have no embedding in it',
                         quote_ident(space), quote_ident(collection), missing
@@ -22,10 +51,10 @@ begin
     update retrieval.spaces s set state = 'shadow'
     where s.collection_id = owner.collection_id and s.kind = target.kind and s.state = 'active'
       and s.space_id <> target.space_id;
-    update retrieval.spaces s set state = 'active', activated_at = now()
+    update retrieval.spaces s set state = 'active', activated_at = clock_timestamp()
     where s.space_id = target.space_id and s.state <> 'active';
 end;
 $$;
 
 comment on function retrieval.activate_space(text, text) is
-'Makes a space the collection''s active one, which searches use; the former one becomes a shadow. 55000 while chunks lack an embedding in it.';
+'Makes a space the collection''s active one of its kind, which searches use; the former one becomes a shadow, to which rollback_space returns. 55000 while chunks lack an embedding in it.';

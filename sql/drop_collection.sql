@@ -39,11 +39,10 @@ begin
             join pg_catalog.pg_class c on c.oid = i.inhrelid
             join pg_catalog.pg_class p on p.oid = i.inhparent
             where p.relnamespace = 'retrieval'::regnamespace and p.relkind = 'p') o
-        where case o.parent
-              when 'embeddings' then not exists (select from retrieval.spaces s where s.space_id = o.id)
+        where case when o.parent ~ 'embeddings$' then not exists (select from retrieval.spaces s where s.space_id = o.id)
               else not exists (select from retrieval.collections n where n.collection_id = o.id) end
         -- referencing tables before those that they reference
-        order by array_position(array['embeddings', 'chunks'], o.parent::text) nulls last
+        order by o.parent !~ 'embeddings$', o.parent <> 'chunks'
     loop
         dropped := dropped + retrieval._drop_tables(array[format('retrieval.%I', orphan.name)])::integer;
     end loop;
@@ -62,9 +61,11 @@ declare
     removed constant bigint := (retrieval._collection(name)).collection_id;
     tables text[];
 begin
+    -- before the partitions, as writers do
+    perform retrieval._lock_spaces(removed);
     select array_agg(format('retrieval.%I', t.name) order by t.number) into tables
     from (
-        select 0 as number, 'embeddings_' || s.space_id as name from retrieval.spaces s where s.collection_id = removed
+        select 0 as number, retrieval._embedding_partition(s) as name from retrieval.spaces s where s.collection_id = removed
         union all
         select i, parent || '_' || removed
         from unnest(array['chunks', 'documents', 'lexeme_statistics', 'chunk_statistics']) with ordinality p(parent, i)) t;

@@ -4,17 +4,22 @@ create or replace function retrieval.drop_space(collection text, space text, for
     language plpgsql
 as $$
 declare
-    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), coalesce(space, ''));
-    tables constant text[] := array[format('retrieval.%I', 'embeddings_' || target.space_id)];
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target retrieval.spaces;
+    partition text;
 begin
+    -- before the partition, as writers do
+    perform retrieval._lock_spaces(owner.collection_id);
+    target := retrieval._space(owner, coalesce(space, ''), null);
     if target.state = 'active' and force is not true then
         raise exception 'space % is the active one of collection %', quote_ident(space), quote_ident(collection)
             using errcode = 'object_not_in_prerequisite_state',
                   hint = 'Activate another space first, or pass force => true.';
     end if;
-    execute 'truncate ' || tables[1];
+    partition := format('retrieval.%I', retrieval._embedding_partition(target));
+    execute 'truncate ' || partition;
     delete from retrieval.spaces s where s.space_id = target.space_id;
-    perform retrieval._drop_tables(tables);
+    perform retrieval._drop_tables(array[partition]);
     perform retrieval.drop_orphans();
 end;
 $$;

@@ -15,7 +15,8 @@ create or replace function retrieval.hybrid_search(
     candidates integer default 100,
     space text default null,
     signature jsonb default null,
-    keyword_operator text default 'or')
+    keyword_operator text default 'or',
+    search_effort integer default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision,
@@ -37,13 +38,15 @@ begin
     if query_embedding is not null then
         target := retrieval._space(owner, space);
         perform retrieval._check_embedding(target, query_embedding, signature);
+        perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
+        query_embedding := retrieval._adapt_query(target, query_embedding);
     end if;
     return query execute format(
         'with keyword as (
              select k.* from retrieval._keyword_candidates($11, $1, $4, $5, $6, null) with ordinality k(chunk_id, score, rank)
              where $1 is not null),
          semantic as (
-             select s.* from retrieval._semantic_candidates($2, $3, $4, $5) with ordinality s(chunk_id, score, rank)
+             select s.* from retrieval._nearest_chunks($2, $3, $4, $5, $12) with ordinality s(chunk_id, score, rank)
              where $3 is not null),
          fused as (
              select chunk_id,
@@ -58,14 +61,14 @@ begin
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = f.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
          order by f.score desc, f.chunk_id', owner.collection_id)
-        using query_text, target, query_embedding, retrieval.compile_filter(metadata_filter),
+        using query_text, target, query_embedding, retrieval._filter_condition(owner, metadata_filter),
               greatest(candidates, max_results), keyword_operator,
               coalesce((weights ->> 'keyword')::double precision, 1), coalesce((weights ->> 'semantic')::double precision, 1),
-              rrf_k, max_results, owner;
+              rrf_k, max_results, owner, search_effort;
 end;
 $$;
 
-comment on function retrieval.hybrid_search(text, text, halfvec, jsonb, integer, jsonb, integer, integer, text, jsonb, text) is
+comment on function retrieval.hybrid_search(text, text, halfvec, jsonb, integer, jsonb, integer, integer, text, jsonb, text, integer) is
 'Keyword and semantic search fused by weighted reciprocal rank fusion, best first, ties by chunk_id. Either query may be null. weights: {"keyword": 1, "semantic": 1}, a leg left out counts 1; candidates: how many each leg contributes. Ranks and scores of the legs are null where a leg did not find the chunk.';
 
 create or replace function retrieval._check_weights(weights jsonb, legs text[])

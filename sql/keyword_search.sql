@@ -24,7 +24,7 @@ comment on function retrieval._frequency_thresholds(integer) is
 -- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie.
 create or replace function retrieval._keyword_statement(
     collection_id bigint, candidates text, words text[], weights double precision[], average_length double precision,
-    field_weights double precision[], condition text, metadata_path jsonpath)
+    field_weights double precision[], condition text, filter_condition text)
     returns text
     language plpgsql immutable
 as $$
@@ -43,11 +43,11 @@ begin
          limit $2',
         (select sum(w) from unnest(weights) w), losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
         ' and (' || condition || ')',
-        ' and c.metadata @@ ' || quote_literal(metadata_path));
+        ' and (' || filter_condition || ')');
 end;
 $$;
 
-comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, jsonpath) is
+comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, text) is
 'The SQL that ranks the chunks matching a tsquery by BM25. Every value in it is quoted; $1 are the frequency thresholds, $2 the number of chunks wanted.';
 
 -- The query's conditions as SQL on a chunk c; null where it has none. Each chunk answers to its own configuration.
@@ -99,7 +99,7 @@ comment on function retrieval._keyword_terms(bigint, text[], text, double precis
 'The words that a query ranks by, 64 at most, with what is known of each in the collection.';
 
 create or replace function retrieval._keyword_candidates(
-    collection retrieval.collections, query_text text, metadata_path jsonpath, candidates integer, keyword_operator text,
+    collection retrieval.collections, query_text text, filter_condition text, candidates integer, keyword_operator text,
     field_weights jsonb)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
@@ -144,7 +144,7 @@ begin
             term.words, term.bounds, term.remainders, greatest(threshold * (1 - 1e-9) - 1e-11, 0), depth);
         if threshold_query is distinct from answered_query then
             execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
-                    collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
+                    collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, filter_condition) || ') h'
                 into chunk_ids, scores using frequency_thresholds, candidates;
             answered_query := threshold_query;
         end if;
@@ -157,7 +157,7 @@ begin
 end;
 $$;
 
-comment on function retrieval._keyword_candidates(retrieval.collections, text, jsonpath, integer, text, jsonb) is
+comment on function retrieval._keyword_candidates(retrieval.collections, text, text, integer, text, jsonb) is
 'The best chunks by BM25, best first, ties by chunk_id.';
 
 create or replace function retrieval.keyword_search(
@@ -183,7 +183,7 @@ begin
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
          order by h.rank', target.collection_id)
-        using target, query_text, retrieval.compile_filter(metadata_filter), max_results, keyword_operator, field_weights;
+        using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights;
 end;
 $$;
 

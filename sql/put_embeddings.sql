@@ -1,4 +1,53 @@
--- Stores the embeddings of chunks in a space, replacing those that are there.
+-- Stores the embeddings of chunks in a space, replacing those that are there: one function for each kind of space,
+-- because each has its own type.
+
+-- $1 are the ids of chunks, $2 their embeddings.
+create or replace function retrieval._put_statement(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return format(
+        'insert into retrieval.%1$I (space_id, collection_id, chunk_id, %2$I)
+         select %3$s, %4$s, e.chunk_id, e.embedding
+         from (%5$s) e
+         join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = e.chunk_id
+         order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
+         for key share of c
+         on conflict (chunk_id, space_id) do update set %2$I = excluded.%2$I',
+        retrieval._embedding_table(space.kind), case space.kind when 'multivector' then 'embeddings' else 'embedding' end,
+        space.space_id, space.collection_id,
+        case space.kind
+        when 'multivector' then
+            'select n.chunk_id, $2[n.last - n.count + 1:n.last] as embedding
+             from (select u.chunk_id, u.count, sum(u.count) over (order by u.ordinality) as last
+                   from unnest($1, $3) with ordinality u(chunk_id, count, ordinality)) n'
+        else 'select u.chunk_id, u.embedding from unnest($1, $2) u(chunk_id, embedding)' end);
+
+comment on function retrieval._put_statement(retrieval.spaces) is
+'The SQL that stores embeddings: $1 are ids of chunks, $2 their embeddings, for a multivector space one after the other with $3 the number of each chunk.';
+
+create or replace function retrieval._check_same_number(chunk_ids bigint[], parameter text, number bigint)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    repeated bigint;
+begin
+    if cardinality(chunk_ids) is distinct from number then
+        raise exception 'there are % chunk_ids and % %', coalesce(cardinality(chunk_ids), 0), coalesce(number, 0), parameter
+            using errcode = 'invalid_parameter_value';
+    elsif array_position(chunk_ids, null) is not null then
+        raise exception 'chunk_ids must not contain null' using errcode = 'null_value_not_allowed';
+    end if;
+    select u.chunk_id into repeated from unnest(chunk_ids) u(chunk_id) group by 1 having count(*) > 1 limit 1;
+    if found then
+        raise exception 'chunk % is given twice', repeated using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_same_number(bigint[], text, bigint) is
+'22023 where there is not one embedding for each chunk.';
+
 create or replace function retrieval.put_embeddings(
     collection text, space text, chunk_ids bigint[], embeddings halfvec[], signature jsonb default null)
     returns integer
@@ -10,22 +59,9 @@ declare
     stored integer;
 begin
     perform retrieval._check_signature(target, signature);
-    if cardinality(chunk_ids) <> cardinality(embeddings) then
-        raise exception 'there are % chunk_ids and % embeddings', cardinality(chunk_ids), cardinality(embeddings)
-            using errcode = 'invalid_parameter_value';
-    elsif array_position(chunk_ids, null) is not null then
-        raise exception 'chunk_ids must not contain null' using errcode = 'null_value_not_allowed';
-    end if;
-    execute format(
-        'insert into retrieval.embeddings (space_id, collection_id, chunk_id, embedding)
-         select %1$s, %2$s, e.chunk_id, e.embedding
-         from unnest($1, $2) e(chunk_id, embedding)
-         join retrieval.chunks c on c.collection_id = %2$s and c.chunk_id = e.chunk_id
-         order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
-         for key share of c
-         on conflict (chunk_id, space_id) do update set embedding = excluded.embedding',
-        target.space_id, target.collection_id)
-        using chunk_ids, embeddings;
+    perform retrieval._check_same_number(chunk_ids, 'embeddings', cardinality(embeddings));
+    perform retrieval._check_embeddings(target, embeddings);
+    execute retrieval._put_statement(target) using chunk_ids, embeddings;
     get diagnostics stored = row_count;
     return stored;
 end;
@@ -33,24 +69,3 @@ $$;
 
 comment on function retrieval.put_embeddings(text, text, bigint[], halfvec[], jsonb) is
 'Stores embeddings of chunks in a space (null: the active one), replacing those that are there; returns how many. A chunk that does not exist (any more) is passed over. Where a signature is given it must equal the space''s.';
-
-create or replace function retrieval.missing_embeddings(collection text, space text, max_results integer default 1000)
-    returns table (chunk_id bigint, title text, context text, content text)
-    language plpgsql stable
-as $$
-declare
-    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
-begin
-    return query execute format(
-        'select c.chunk_id, c.title, c.context, c.content
-         from retrieval.chunks c
-         where c.collection_id = %s
-           and not exists (select from retrieval.embeddings e where e.space_id = %s and e.chunk_id = c.chunk_id)
-         order by c.chunk_id
-         limit $1', target.collection_id, target.space_id)
-        using max_results;
-end;
-$$;
-
-comment on function retrieval.missing_embeddings(text, text, integer) is
-'Chunks that have no embedding in a space yet, in order of chunk_id, with what is to be embedded.';

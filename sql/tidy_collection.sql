@@ -20,7 +20,7 @@ begin
     for tidied in
         select format('%I', p.name || '_' || target) as name from unnest(array['documents', 'chunks', 'chunk_statistics', 'lexeme_statistics']) p(name)
         union all
-        select format('%I', 'embeddings_' || s.space_id) from retrieval.spaces s where s.collection_id = target
+        select format('%I', retrieval._embedding_partition(s)) from retrieval.spaces s where s.collection_id = target
     loop
         execute 'analyze retrieval.' || tidied.name;
     end loop;

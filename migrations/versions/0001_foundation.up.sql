@@ -183,6 +183,19 @@ create table retrieval.chunks (
 create index chunks_lexemes_index on retrieval.chunks using gin (lexemes);
 create index chunks_metadata_index on retrieval.chunks using gin (metadata jsonb_path_ops);
 
+-- Keys with an index of their own on the collection's chunks; see retrieval.index_metadata.
+create table retrieval.metadata_indexes (
+    collection_id bigint not null,
+    key text not null,
+    type text not null,
+    created_at timestamptz not null default now(),
+    constraint metadata_indexes_pkey primary key (collection_id, key),
+    constraint metadata_indexes_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade,
+    constraint metadata_indexes_key_check check (char_length(key) <= 200 and not starts_with(key, '$')),
+    constraint metadata_indexes_type_check check (type in ('numeric', 'text'))
+);
+
 -- Both statistics tables are written by appending differences and read by adding them up, so that writers
 -- never wait for each other; see retrieval._count_chunks().
 create table retrieval.chunk_statistics (
@@ -216,6 +229,8 @@ create table retrieval.spaces (
     index_method text not null default 'hnsw',
     index_options jsonb not null default '{}',
     quantization text not null default 'half',
+    search_options jsonb not null default '{}',
+    alignment jsonb,
     state text not null default 'building',
     created_at timestamptz not null default now(),
     activated_at timestamptz,
@@ -223,11 +238,11 @@ create table retrieval.spaces (
     constraint spaces_name_key unique (collection_id, name),
     constraint spaces_collection_id_fkey foreign key (collection_id)
         references retrieval.collections on delete cascade,
-    constraint spaces_kind_check check (kind in ('dense')),
-    constraint spaces_dimensions_check check (dimensions between 1 and 4000),
+    constraint spaces_kind_check check (kind in ('dense', 'sparse', 'multivector')),
+    constraint spaces_dimensions_check check (dimensions between 1 and case kind when 'sparse' then 1000000000 else 4000 end),
     constraint spaces_metric_check check (metric in ('cosine', 'inner_product', 'l2', 'l1')),
-    constraint spaces_index_method_check check (index_method in ('hnsw', 'none')),
-    constraint spaces_quantization_check check (quantization in ('half')),
+    constraint spaces_index_method_check check (index_method in ('hnsw', 'ivfflat', 'none')),
+    constraint spaces_quantization_check check (quantization in ('half', 'bit')),
     constraint spaces_state_check check (state in ('building', 'active', 'shadow', 'retired'))
 );
 
@@ -240,6 +255,46 @@ create table retrieval.embeddings (
     embedding halfvec not null,
     constraint embeddings_pkey primary key (chunk_id, space_id)
 ) partition by list (space_id);
+
+create table retrieval.sparse_embeddings (
+    space_id bigint not null,
+    collection_id bigint not null,
+    chunk_id bigint not null,
+    embedding sparsevec not null,
+    constraint sparse_embeddings_pkey primary key (chunk_id, space_id)
+) partition by list (space_id);
+
+create table retrieval.token_embeddings (
+    space_id bigint not null,
+    collection_id bigint not null,
+    chunk_id bigint not null,
+    embeddings halfvec[] not null,
+    constraint token_embeddings_pkey primary key (chunk_id, space_id)
+) partition by list (space_id);
+
+create table retrieval.query_adapters (
+    space_id bigint not null,
+    matrix halfvec[] not null,
+    translation halfvec not null,
+    details jsonb not null default '{}',
+    created_at timestamptz not null default now(),
+    constraint query_adapters_pkey primary key (space_id),
+    constraint query_adapters_space_id_fkey foreign key (space_id) references retrieval.spaces on delete cascade
+);
+
+-- what a model made can be made again: not worth the write-ahead log
+create unlogged table retrieval.embedding_cache (
+    signature_hash bytea not null,
+    text_hash bytea not null,
+    embedding halfvec,
+    sparse_embedding sparsevec,
+    token_embeddings halfvec[],
+    used_at timestamptz not null default now(),
+    constraint embedding_cache_pkey primary key (signature_hash, text_hash),
+    constraint embedding_cache_embedding_check check (num_nonnulls(embedding, sparse_embedding, token_embeddings) = 1)
+);
+
+create index embedding_cache_used_at_index on retrieval.embedding_cache (used_at);
 
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
@@ -312,8 +367,8 @@ $$;
 
 comment on function retrieval._collection(text) is 'The collection of that name; 42704 where there is none.';
 
--- Without a name: the collection's active space.
-create or replace function retrieval._space(collection retrieval.collections, space text)
+-- Without a name: the collection's active space of the kind.
+create or replace function retrieval._space(collection retrieval.collections, space text, kind text default 'dense')
     returns retrieval.spaces
     language plpgsql stable
 as $$
@@ -323,23 +378,24 @@ begin
     select * into found_space
     from retrieval.spaces s
     where s.collection_id = collection.collection_id
-      and case when space is null then s.state = 'active' and s.kind = 'dense' else s.name = space end;
-    if found then
-        return found_space;
-    end if;
-    if space is null then
-        raise exception 'collection % has no active space', quote_ident(collection.name)
+      and case when space is null then s.state = 'active' and s.kind = _space.kind else s.name = space end;
+    if not found and space is null then
+        raise exception 'collection % has no active% space', quote_ident(collection.name), case kind when 'dense' then '' else ' ' || kind end
             using errcode = 'object_not_in_prerequisite_state',
                   hint = 'Create one with retrieval.create_space and make it the active one with retrieval.activate_space.';
+    elsif not found then
+        raise exception 'space % does not exist in collection %', quote_ident(space), quote_ident(collection.name)
+            using errcode = 'undefined_object',
+                  hint = 'Existing spaces: select name, state from retrieval.spaces;';
+    elsif found_space.kind <> kind then  -- a kind of null takes any
+        raise exception 'space % is %, not %', quote_ident(space), found_space.kind, kind using errcode = 'invalid_parameter_value';
     end if;
-    raise exception 'space % does not exist in collection %', quote_ident(space), quote_ident(collection.name)
-        using errcode = 'undefined_object',
-              hint = 'Existing spaces: select name, state from retrieval.spaces;';
+    return found_space;
 end;
 $$;
 
-comment on function retrieval._space(retrieval.collections, text) is
-'The space of that name, or the active one where the name is null; 42704 or 55000 where there is none.';
+comment on function retrieval._space(retrieval.collections, text, text) is
+'The space of that name, or the active one of the kind where the name is null; 42704 or 55000 where there is none, 22023 where it is of another kind. With kind null the name may be of any.';
 
 -- What every search and its candidates check first.
 create or replace function retrieval._check_count(parameter text, value bigint, maximum bigint default 10000)
@@ -370,26 +426,76 @@ $$;
 
 comment on function retrieval._check_choice(text, text, text[]) is '22023 where a value is not one of the choices.';
 
-create or replace function retrieval._check_index_options(index_options jsonb)
+create or replace function retrieval._check_options(parameter text, options jsonb, choices text[])
     returns void
     language plpgsql immutable
 as $$
 declare
     option record;
 begin
-    if index_options is null or jsonb_typeof(index_options) <> 'object' then
-        raise exception 'index_options must be an object such as {"m": 16, "ef_construction": 64}' using errcode = 'invalid_parameter_value';
+    if options is null or jsonb_typeof(options) <> 'object' then
+        raise exception '% must be an object', parameter using errcode = 'invalid_parameter_value';
+    elsif cardinality(choices) = 0 and options <> '{}' then
+        raise exception '% must be {}: without an index there is nothing to set, not %', parameter, options using errcode = 'invalid_parameter_value';
     end if;
-    for option in select * from jsonb_each_text(index_options) loop
-        perform retrieval._check_choice('index_options: option', option.key, array['m', 'ef_construction']);
-        if option.value !~ '^\d{1,4}$' then
-            raise exception 'index_options: % must be a whole number, not %', option.key, option.value using errcode = 'invalid_parameter_value';
+    for option in select * from jsonb_each_text(options) loop
+        perform retrieval._check_choice(parameter || ': option', option.key, choices);
+        if option.value is null or option.value !~ '^\d{1,5}$' then
+            raise exception '%: % must be a whole number, not %', parameter, option.key, coalesce(option.value, 'null')
+                using errcode = 'invalid_parameter_value';
         end if;
     end loop;
 end;
 $$;
 
-comment on function retrieval._check_index_options(jsonb) is '22023 where the options of a vector index are unusable.';
+comment on function retrieval._check_options(text, jsonb, text[]) is
+'22023 where options are not an object of whole numbers under some of these names.';
+
+create or replace function retrieval._check_index_options(index_method text, index_options jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    perform retrieval._check_options('index_options', index_options,
+        case index_method when 'hnsw' then array['m', 'ef_construction'] when 'ivfflat' then array['lists'] else '{}' end);
+    -- the limits of pgvector
+    perform retrieval._check_count('index_options: lists', coalesce((index_options ->> 'lists')::bigint, 1), 32768);
+    perform retrieval._check_count('index_options: m', coalesce((index_options ->> 'm')::bigint, 16), 100);
+    perform retrieval._check_count('index_options: ef_construction', coalesce((index_options ->> 'ef_construction')::bigint, 64), 1000);
+    if coalesce((index_options ->> 'm')::bigint, 16) < 2
+       or coalesce((index_options ->> 'ef_construction')::bigint, 64) < 2 * coalesce((index_options ->> 'm')::bigint, 16) then
+        raise exception 'index_options: m must be at least 2 and ef_construction at least twice m' using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_index_options(text, jsonb) is '22023 where the options of a vector index are unusable.';
+
+create or replace function retrieval._check_search_options(space retrieval.spaces)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    perform retrieval._check_options('search_options', space.search_options,
+        case when space.index_method = 'none' then '{}'
+             when space.quantization = 'bit' then array['search_effort', 'oversampling'] else array['search_effort'] end);
+    perform retrieval._check_search_effort(space, coalesce((space.search_options ->> 'search_effort')::integer, 1));
+    perform retrieval._check_count('search_options: oversampling', coalesce((space.search_options ->> 'oversampling')::bigint, 1), 100);
+end;
+$$;
+
+comment on function retrieval._check_search_options(retrieval.spaces) is '22023 where what a space searches with is unusable.';
+
+create or replace function retrieval._check_search_effort(space retrieval.spaces, search_effort integer)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    perform retrieval._check_count('search_effort', search_effort, case space.index_method when 'ivfflat' then 32768 else 1000 end);
+end;
+$$;
+
+comment on function retrieval._check_search_effort(retrieval.spaces, integer) is '22023 where an index cannot be searched with that effort.';
 
 create or replace function retrieval._check_name(kind text, name text)
     returns void
@@ -609,6 +715,134 @@ create or replace function retrieval.compile_filter(metadata_filter jsonb)
 
 comment on function retrieval.compile_filter(jsonb) is
 'The jsonpath predicate of a metadata filter, for `metadata @@ …`; null for no filter. Operators: $eq $ne $gt $gte $lt $lte $in $nin $exists $contains $prefix $and $or $not. A malformed filter raises 22023 and names the operator or key.';
+-- end
+
+-- begin sql/filter_condition.sql
+-- A metadata filter as SQL on a chunk c. Its jsonpath would do, but no b-tree serves a jsonpath. So what the filter says
+-- about a key that index_metadata has declared is written twice, here {"year": {"$gte": 2022}}, with P its jsonpath and
+-- E the expression that is indexed:
+--
+--     nullif(c.metadata @@ P, false) is not null and (E >= 2022 or E = 'NaN' and c.metadata @@ P)
+--
+-- The first half decides, and first, since it is cheaper than E; in this shape the planner takes it for always true.
+-- The second follows from it: an index finds the chunks, and E's statistics tell how many there are. Equality needs no
+-- first half, for nothing that a filter names equals what stands for an array.
+
+-- The key's value in a form that a b-tree can hold. Numbers and texts compare as in jsonpath: exactly, and by code point.
+-- An array (any element of it may match) and a number too long for an index become one value that is always looked at.
+-- A text is cut; that does not change how it compares with what is shorter.
+create or replace function retrieval._metadata_expression(metadata text, key text, type text)
+    returns text
+    language sql immutable
+    return format(
+        case type
+        when 'numeric' then
+            '(case jsonb_typeof(%1$s -> %2$L)
+              when ''number'' then case when octet_length(%1$s ->> %2$L) <= 1000 then (%1$s -> %2$L)::numeric else ''NaN'' end
+              when ''array'' then ''NaN'' end)'
+        when 'text' then
+            '(case jsonb_typeof(%1$s -> %2$L)
+              when ''string'' then left(%1$s ->> %2$L, 200)
+              when ''array'' then ''[]'' end collate "C")'
+        end, metadata, key);
+
+comment on function retrieval._metadata_expression(text, text, text) is
+'What index_metadata indexes of a key, as SQL on a column that holds metadata.';
+
+-- One condition on an indexed key; null where the index cannot answer it, such as a text for a numeric key.
+create or replace function retrieval._metadata_comparison(key text, type text, operator text, operand jsonb)
+    returns text
+    language plpgsql immutable strict
+as $$
+declare
+    sql_operator constant text := case operator
+        when '$eq' then '=' when '$in' then '=' when '$gt' then '>' when '$gte' then '>=' when '$lt' then '<' when '$lte' then '<='
+        when '$prefix' then '^@' end;
+    operands constant jsonb := case operator when '$in' then operand else jsonb_build_array(operand) end;
+begin
+    if sql_operator is null or operands = '[]' or exists (
+           select from jsonb_array_elements(operands) v
+           where case type when 'numeric' then jsonb_typeof(v) <> 'number'
+                 else jsonb_typeof(v) <> 'string' or char_length(v #>> '{}') >= 200 or v = '"[]"' end) then
+        return null;
+    end if;
+    return format(case operator when '$in' then '%s %s any (%L::%s[])' else '%s %s %L::%s' end,
+                  retrieval._metadata_expression('c.metadata', key, type), sql_operator,
+                  case operator when '$in' then array(select jsonb_array_elements_text(operands))::text else operands ->> 0 end, type);
+end;
+$$;
+
+comment on function retrieval._metadata_comparison(text, text, text, jsonb) is
+'A key, operator and operand of a filter as SQL that an index of index_metadata serves, or null.';
+
+-- What must hold all together. $and is taken apart, and so are several operators on one key.
+create or replace function retrieval._filter_conjuncts(metadata_filter jsonb)
+    returns table (conjunct jsonb, key text, operator text, operand jsonb)
+    language sql immutable
+begin atomic
+    with recursive member(name, condition) as (
+        select m.key, m.value from jsonb_each(metadata_filter) m
+        union all
+        select i.key, i.value
+        from member m
+        cross join jsonb_array_elements(case m.name when '$and' then m.condition end) f
+        cross join jsonb_each(f) i)
+    select jsonb_build_object(m.name, case when o.key is null then m.condition else jsonb_build_object(o.key, o.value) end),
+           m.name, o.key, o.value
+    from member m
+    left join jsonb_each(case when jsonb_typeof(m.condition) = 'object' then m.condition
+                         else jsonb_build_object('$eq', m.condition) end) o
+        on starts_with(o.key, '$') and not starts_with(m.name, '$')
+    where m.name <> '$and';
+end;
+
+comment on function retrieval._filter_conjuncts(jsonb) is
+'The conjuncts of a well-formed filter, each a filter of its own; with key, operator and operand where it is as simple as that.';
+
+-- The conjunction of filters as a quoted jsonpath; one level up, since it may be as deep as filters get.
+create or replace function retrieval._filter_conjunction(conjuncts jsonb)
+    returns text
+    language sql immutable strict
+    return quote_literal(retrieval._filter_node(jsonb_build_object('$and', conjuncts), false, -1)::jsonpath);
+
+comment on function retrieval._filter_conjunction(jsonb) is 'The quoted jsonpath of several filters that must all hold.';
+
+create or replace function retrieval._filter_condition(collection retrieval.collections, metadata_filter jsonb)
+    returns text
+    language plpgsql stable
+as $$
+declare
+    path constant jsonpath := retrieval.compile_filter(metadata_filter);
+begin
+    if path is null or not exists (
+           select from retrieval.metadata_indexes m where m.collection_id = collection.collection_id) then
+        return 'c.metadata @@ ' || quote_literal(path);
+    end if;
+    return (
+        with conjuncts as materialized (
+            select f.conjunct, m.key, m.type, f.operator not in ('$eq', '$in') as ordered,
+                   retrieval._metadata_comparison(m.key, m.type, f.operator, f.operand) as comparison
+            from retrieval._filter_conjuncts(metadata_filter) f
+            left join retrieval.metadata_indexes m on m.collection_id = collection.collection_id and m.key = f.key),
+        indexed as (
+            select format(case when bool_or(c.ordered) then 'nullif(c.metadata @@ %1$s, false) is not null and ' else '' end
+                              -- without the key, E is null and its equality no reason to skip the predicate
+                              || '(%2$s or %3$s = %4$L and c.metadata -> %5$L is not null and c.metadata @@ %1$s)',
+                          retrieval._filter_conjunction(jsonb_agg(c.conjunct)), string_agg(c.comparison, ' and '),
+                          retrieval._metadata_expression('c.metadata', c.key, c.type),
+                          case c.type when 'numeric' then 'NaN' else '[]' end, c.key) as condition
+            from conjuncts c where c.comparison is not null
+            group by c.key, c.type)
+        select concat_ws(' and ',
+                   'c.metadata @@ ' || retrieval._filter_conjunction(jsonb_agg(c.conjunct) filter (where c.comparison is null)),
+                   (select string_agg(i.condition, ' and ') from indexed i))
+        from conjuncts c
+        having count(*) > 0);
+end;
+$$;
+
+comment on function retrieval._filter_condition(retrieval.collections, jsonb) is
+'A metadata filter as SQL on a chunk c of the collection, which holds where compile_filter''s predicate is true; null for no filter. Every value in it is quoted. A malformed filter raises 22023.';
 -- end
 
 -- begin sql/copy_document.sql
@@ -985,11 +1219,10 @@ begin
             join pg_catalog.pg_class c on c.oid = i.inhrelid
             join pg_catalog.pg_class p on p.oid = i.inhparent
             where p.relnamespace = 'retrieval'::regnamespace and p.relkind = 'p') o
-        where case o.parent
-              when 'embeddings' then not exists (select from retrieval.spaces s where s.space_id = o.id)
+        where case when o.parent ~ 'embeddings$' then not exists (select from retrieval.spaces s where s.space_id = o.id)
               else not exists (select from retrieval.collections n where n.collection_id = o.id) end
         -- referencing tables before those that they reference
-        order by array_position(array['embeddings', 'chunks'], o.parent::text) nulls last
+        order by o.parent !~ 'embeddings$', o.parent <> 'chunks'
     loop
         dropped := dropped + retrieval._drop_tables(array[format('retrieval.%I', orphan.name)])::integer;
     end loop;
@@ -1008,9 +1241,11 @@ declare
     removed constant bigint := (retrieval._collection(name)).collection_id;
     tables text[];
 begin
+    -- before the partitions, as writers do
+    perform retrieval._lock_spaces(removed);
     select array_agg(format('retrieval.%I', t.name) order by t.number) into tables
     from (
-        select 0 as number, 'embeddings_' || s.space_id as name from retrieval.spaces s where s.collection_id = removed
+        select 0 as number, retrieval._embedding_partition(s) as name from retrieval.spaces s where s.collection_id = removed
         union all
         select i, parent || '_' || removed
         from unnest(array['chunks', 'documents', 'lexeme_statistics', 'chunk_statistics']) with ordinality p(parent, i)) t;
@@ -1026,15 +1261,76 @@ comment on function retrieval.drop_collection(text) is
 'Removes a collection with everything in it. Searches in other collections do not wait for it. 42704 where there is none of that name.';
 -- end
 
--- begin sql/metric.sql
--- The metric's operator class, operator and score. Inner product and distances become scores by their sign, cosine
--- distance becomes the cosine: a score is better when higher.
-create or replace function retrieval._operator_class(metric text)
+-- begin sql/index_metadata.sql
+-- Indexes a metadata key for ranges and prefixes, which the index on all metadata cannot serve (it answers equality).
+-- Neither booleans nor dates have a type: the first are a matter of equality, the second are texts in ISO 8601.
+
+create or replace function retrieval._metadata_index(collection_id bigint, key text)
     returns text
     language sql immutable
-    return case metric when 'cosine' then 'halfvec_cosine_ops' when 'inner_product' then 'halfvec_ip_ops'
-                       when 'l2' then 'halfvec_l2_ops' when 'l1' then 'halfvec_l1_ops' end;
+    return format('chunks_%s_metadata_%s', collection_id, left(encode(sha256(convert_to(key, 'UTF8')), 'hex'), 16));
 
+comment on function retrieval._metadata_index(bigint, text) is 'The name of a key''s index: keys are longer than names may be.';
+
+create or replace function retrieval.index_metadata(collection text, key text, type text)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+    declared text;
+begin
+    if key is null or starts_with(key, '$') or char_length(key) > 200 then
+        raise exception 'key % cannot be indexed: up to 200 characters, the first of them no $', coalesce(quote_literal(key), 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_choice('type', type, array['numeric', 'text']);
+    insert into retrieval.metadata_indexes (collection_id, key, type) values (target, key, type)
+    on conflict on constraint metadata_indexes_pkey do nothing;
+    if not found then
+        select m.type into declared from retrieval.metadata_indexes m
+        where m.collection_id = target and m.key = index_metadata.key;
+        if declared <> type then
+            raise exception 'key % of collection % is indexed as %, not %', quote_literal(key), quote_ident(collection), declared, type
+                using errcode = 'duplicate_object', hint = 'Drop that index first: retrieval.drop_metadata_index.';
+        end if;
+        return;
+    end if;
+    execute format('create index %I on retrieval.%I (%s)', retrieval._metadata_index(target, key), 'chunks_' || target,
+                   retrieval._metadata_expression('metadata', key, type));
+    -- the statistics of the expression
+    execute format('analyze retrieval.%I', 'chunks_' || target);
+end;
+$$;
+
+comment on function retrieval.index_metadata(text, text, text) is
+'Indexes a metadata key of a collection, so that $eq $in $gt $gte $lt $lte, and $prefix for a text, are answered by a b-tree; no filter finds anything else than before. type: numeric or text (a date in ISO 8601 is one); values of other types, and conditions inside $or and $not, are found as ever. Keys inside keys cannot be indexed. Writers of the collection wait until the index is built and the transaction over; readers do not. Again with the same type does nothing, with another one raises 42710.';
+-- end
+
+-- begin sql/drop_metadata_index.sql
+create or replace function retrieval.drop_metadata_index(collection text, key text)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+begin
+    delete from retrieval.metadata_indexes m where m.collection_id = target and m.key = drop_metadata_index.key;
+    if not found then
+        raise exception 'key % of collection % is not indexed', coalesce(quote_literal(key), 'null'), quote_ident(collection)
+            using errcode = 'undefined_object', hint = 'Indexed keys: select key, type from retrieval.metadata_indexes;';
+    end if;
+    execute format('drop index retrieval.%I', retrieval._metadata_index(target, key));
+end;
+$$;
+
+comment on function retrieval.drop_metadata_index(text, text) is
+'Removes what index_metadata has built; filters find the same without it. Waits for who searches the collection, and makes others wait until the transaction is over. 42704 where the key is not indexed.';
+-- end
+
+-- begin sql/metric.sql
+-- What a metric is to pgvector, and what a space's index is built on. Inner product and distances become scores by
+-- their sign, cosine distance becomes the cosine: a score is better when higher.
 create or replace function retrieval._distance_operator(metric text)
     returns text
     language sql immutable
@@ -1045,10 +1341,39 @@ create or replace function retrieval._semantic_score(metric text, distance doubl
     language sql immutable
     return case metric when 'cosine' then 1 - distance else -distance end;
 
-comment on function retrieval._operator_class(text) is 'The pgvector operator class of a metric.';
+create or replace function retrieval._embedding_table(kind text)
+    returns text
+    language sql immutable
+    return case kind when 'dense' then 'embeddings' when 'sparse' then 'sparse_embeddings' when 'multivector' then 'token_embeddings' end;
+
+create or replace function retrieval._embedding_partition(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return retrieval._embedding_table(space.kind) || '_' || space.space_id;
+
+-- `value` is an embedding as SQL, a column or a parameter.
+create or replace function retrieval._indexed_expression(space retrieval.spaces, value text)
+    returns text
+    language sql immutable
+    return format(case when space.kind = 'sparse' then '%1$s::sparsevec(%2$s)'
+                       when space.quantization = 'bit' then 'binary_quantize(%1$s)::bit(%2$s)'
+                       else '%1$s::halfvec(%2$s)' end, value, space.dimensions);
+
+create or replace function retrieval._operator_class(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return case when space.quantization = 'bit' then 'bit_hamming_ops'
+                else case space.kind when 'sparse' then 'sparsevec_' else 'halfvec_' end
+                     || case space.metric when 'inner_product' then 'ip' else space.metric end || '_ops' end;
+
 comment on function retrieval._distance_operator(text) is 'The pgvector operator of a metric.';
 comment on function retrieval._semantic_score(text, double precision) is
 'The score of a distance: the cosine, the inner product, or the negative distance.';
+comment on function retrieval._embedding_table(text) is 'The table that holds the embeddings of a kind of space.';
+comment on function retrieval._embedding_partition(retrieval.spaces) is 'The partition that holds a space''s embeddings.';
+comment on function retrieval._indexed_expression(retrieval.spaces, text) is
+'What a space''s index is built on, for the embedding or parameter of that name.';
+comment on function retrieval._operator_class(retrieval.spaces) is 'The pgvector operator class of a space''s index.';
 -- end
 
 -- begin sql/check_embedding.sql
@@ -1097,6 +1422,127 @@ $$;
 
 comment on function retrieval._check_embedding(retrieval.spaces, halfvec, jsonb) is
 '22023 where an embedding cannot be compared with those of a space; the constraint space_signature where another model made it.';
+
+create or replace function retrieval._check_sparse_embedding(space retrieval.spaces, embedding sparsevec, signature jsonb)
+    returns void
+    language plpgsql immutable
+    set search_path from current
+as $$
+begin
+    if embedding is null then
+        raise exception 'query_sparse must not be null' using errcode = 'null_value_not_allowed';
+    end if;
+    perform retrieval._check_signature(space, signature);
+    if split_part(embedding::text, '/', 2)::integer <> space.dimensions then
+        raise exception 'query_sparse has % dimensions, space % has %', split_part(embedding::text, '/', 2), quote_ident(space.name), space.dimensions
+            using errcode = 'invalid_parameter_value';
+    elsif space.metric = 'cosine' and l2_norm(embedding) = 0 then
+        raise exception 'query_sparse is all zeros, which has no cosine with anything' using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_sparse_embedding(retrieval.spaces, sparsevec, jsonb) is
+'22023 where a sparse embedding cannot be compared with those of a space; the constraint space_signature where another model made it.';
+
+-- What the checks of the partition refuse as well, in words and by number.
+create or replace function retrieval._raise_unfit_embedding(space retrieval.spaces, number bigint, dimensions integer)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if dimensions is null then
+        raise exception 'embedding % is null', number using errcode = 'null_value_not_allowed';
+    elsif dimensions <> space.dimensions then
+        raise exception 'embedding % has % dimensions, space % has %', number, dimensions, quote_ident(space.name), space.dimensions
+            using errcode = 'invalid_parameter_value';
+    end if;
+    raise exception 'embedding % is all zeros, which has no cosine with anything', number using errcode = 'invalid_parameter_value';
+end;
+$$;
+
+comment on function retrieval._raise_unfit_embedding(retrieval.spaces, bigint, integer) is 'Says what keeps an embedding out of a space.';
+
+create or replace function retrieval._check_embeddings(space retrieval.spaces, embeddings halfvec[])
+    returns void
+    language plpgsql immutable
+    set search_path from current
+as $$
+begin
+    perform retrieval._raise_unfit_embedding(space, e.number, vector_dims(e.embedding))
+    from unnest(embeddings) with ordinality e(embedding, number)
+    where e.embedding is null or vector_dims(e.embedding) <> space.dimensions or space.metric = 'cosine' and l2_norm(e.embedding) = 0
+    order by e.number limit 1;
+end;
+$$;
+
+comment on function retrieval._check_embeddings(retrieval.spaces, halfvec[]) is
+'22023 for the first embedding that a space cannot hold, 22004 where that is null.';
+
+create or replace function retrieval._check_sparse_embeddings(space retrieval.spaces, embeddings sparsevec[])
+    returns void
+    language plpgsql immutable
+    set search_path from current
+as $$
+begin
+    perform retrieval._raise_unfit_embedding(space, e.number, e.dimensions)
+    from (select u.number, split_part(u.embedding::text, '/', 2)::integer as dimensions, l2_norm(u.embedding) as norm
+          from unnest(embeddings) with ordinality u(embedding, number)) e
+    where e.dimensions is null or e.dimensions <> space.dimensions or space.metric = 'cosine' and e.norm = 0
+    order by e.number limit 1;
+end;
+$$;
+
+comment on function retrieval._check_sparse_embeddings(retrieval.spaces, sparsevec[]) is
+'22023 for the first embedding that a space cannot hold, 22004 where that is null.';
+
+create or replace function retrieval._check_token_counts(token_counts integer[], embeddings bigint)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if (select coalesce(bool_or(t is null or t < 1), false) or coalesce(sum(t), 0) <> coalesce(embeddings, 0) from unnest(token_counts) t) then
+        raise exception 'token_counts must be numbers from 1 that add up to the % embeddings', coalesce(embeddings, 0)
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_token_counts(integer[], bigint) is
+'22023 where token embeddings given one after the other cannot be told apart by these numbers.';
+-- end
+
+-- begin sql/keep_largest.sql
+-- What fits into an index of sparse vectors, which holds 1,000 elements that are not zero.
+create or replace function retrieval.keep_largest(embedding sparsevec, count integer)
+    returns sparsevec
+    language sql immutable strict parallel safe
+    set search_path from current
+    return (select ('{' || coalesce(string_agg(k.element, ',' order by k.index), '') || '}/' || split_part(embedding::text, '/', 2))::sparsevec
+            from (select element, split_part(element, ':', 1)::integer as index
+                  from unnest(string_to_array(substring(embedding::text from '{(.*)}'), ',')) element
+                  order by abs(split_part(element, ':', 2)::real) desc, index
+                  limit count) k);
+
+comment on function retrieval.keep_largest(sparsevec, integer) is
+'A sparse vector with no more than its largest elements by absolute value, the others zero.';
+-- end
+
+-- begin sql/truncate_embedding.sql
+-- The shorter embedding that a Matryoshka model offers.
+create or replace function retrieval.truncate_embedding(embedding halfvec, dimensions integer)
+    returns halfvec
+    language plpgsql immutable strict parallel safe
+    set search_path from current
+as $$
+begin
+    perform retrieval._check_count('dimensions', dimensions, vector_dims(embedding));
+    return l2_normalize(subvector(embedding, 1, dimensions)::halfvec);
+end;
+$$;
+
+comment on function retrieval.truncate_embedding(halfvec, integer) is
+'The first dimensions of an embedding, brought back to length 1: what a Matryoshka model (Kusupati et al., 2022) offers as its shorter embedding. It fits a space of that many dimensions of the same model.';
 -- end
 
 -- begin sql/create_space.sql
@@ -1107,108 +1553,304 @@ create or replace function retrieval.create_space(
     model text,
     dimensions integer,
     kind text default 'dense',
-    metric text default 'cosine',
-    index_method text default 'hnsw',
+    metric text default null,
+    index_method text default null,
     quantization text default 'half',
     revision text default null,
     signature jsonb default '{}',
-    index_options jsonb default '{}')
+    index_options jsonb default '{}',
+    search_options jsonb default '{}',
+    alignment jsonb default null)
     returns bigint
     language plpgsql
     set search_path from current
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    created bigint;
+    created retrieval.spaces;
+    partition text;
 begin
     perform retrieval._check_name('space', space);
-    perform retrieval._check_choice('kind', kind, array['dense']);
-    perform retrieval._check_choice('metric', metric, array['cosine', 'inner_product', 'l2', 'l1']);
-    perform retrieval._check_choice('index_method', index_method, array['hnsw', 'none']);
-    perform retrieval._check_choice('quantization', quantization, array['half']);
-    perform retrieval._check_count('dimensions', dimensions, 4000);
-    perform retrieval._check_index_options(index_options);
+    perform retrieval._check_choice('kind', kind, array['dense', 'sparse', 'multivector']);
+    created.kind := kind;
+    created.dimensions := dimensions;
+    created.metric := coalesce(metric, case kind when 'sparse' then 'inner_product' else 'cosine' end);
+    created.index_method := coalesce(index_method, case kind when 'multivector' then 'none' else 'hnsw' end);
+    created.quantization := quantization;
+    created.index_options := index_options;
+    created.search_options := search_options;
+    perform retrieval._check_space(created);
 
     insert into retrieval.spaces (collection_id, name, kind, model, revision, signature, dimensions, metric,
-                                  index_method, index_options, quantization)
-    values (owner.collection_id, space, kind, model, revision, signature, dimensions, metric,
-            index_method, index_options, quantization)
-    returning space_id into created;
+                                  index_method, index_options, quantization, search_options, alignment)
+    values (owner.collection_id, space, kind, model, revision, signature, dimensions, created.metric,
+            created.index_method, index_options, quantization, search_options, alignment)
+    returning * into created;
 
-    perform retrieval._attach_partition('embeddings', created, 'space_id');
+    partition := retrieval._embedding_partition(created);
+    perform retrieval._attach_partition(retrieval._embedding_table(kind), created.space_id, 'space_id');
     execute format(
-        'alter table retrieval.%1$I
-             alter column embedding set storage plain,  -- 4,000 dimensions fit into a page
-             add constraint dimensions_check check (vector_dims(embedding) = %2$s),
+        'alter table retrieval.%1$I %2$s,
              add constraint collection_check check (collection_id = %3$s),
              add constraint chunk_fkey foreign key (chunk_id, collection_id)
-                 references retrieval.%4$I (chunk_id, collection_id) on delete cascade%5$s',
-        'embeddings_' || created, dimensions, owner.collection_id, 'chunks_' || owner.collection_id,
-        -- a vector of zeros has no direction; pgvector would leave it out of the index without a word
-        case when metric = 'cosine' then ', add constraint not_zero_check check (l2_norm(embedding) > 0)' else '' end);
-    return created;
+                 references retrieval.%4$I (chunk_id, collection_id) on delete cascade',
+        partition, retrieval._embedding_checks(created), owner.collection_id, 'chunks_' || owner.collection_id);
+    return created.space_id;
 exception when unique_violation then
     raise exception 'space % already exists in collection %', quote_ident(space), quote_ident(collection)
         using errcode = 'duplicate_object';
 end;
 $$;
 
-comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb) is
-'Creates a space for a model''s embeddings in a collection and returns its id. metric: cosine, inner_product, l2 or l1; index_method: hnsw or none (exact); index_options: m and ef_construction. Insert into retrieval.embeddings, then build_index and activate_space. 42710 where the name is taken.';
+comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m and ef_construction, or lists; search_options: see set_search_options. Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
+
+-- Which of the choices go together is what pgvector can index.
+create or replace function retrieval._check_space(space retrieval.spaces)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    perform retrieval._check_choice('metric', space.metric, case space.kind when 'multivector' then array['cosine', 'inner_product']
+                                                            else array['cosine', 'inner_product', 'l2', 'l1'] end);
+    perform retrieval._check_choice('index_method', space.index_method,
+        case space.kind when 'dense' then array['hnsw', 'ivfflat', 'none'] when 'sparse' then array['hnsw', 'none'] else array['none'] end);
+    perform retrieval._check_choice('quantization', space.quantization,
+        case space.kind when 'dense' then array['half', 'bit'] else array['half'] end);
+    perform retrieval._check_count('dimensions', space.dimensions, case space.kind when 'sparse' then 1000000000 else 4000 end);
+    if space.index_method = 'ivfflat' and space.metric = 'l1' and space.quantization = 'half' then
+        raise exception 'index_method ivfflat has no metric l1; take hnsw' using errcode = 'invalid_parameter_value';
+    elsif space.quantization = 'bit' and space.metric not in ('cosine', 'inner_product') then
+        raise exception 'quantization bit keeps the signs alone, which says nothing of metric %; take cosine or inner_product', space.metric
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_index_options(space.index_method, space.index_options);
+    perform retrieval._check_search_options(space);
+end;
+$$;
+
+comment on function retrieval._check_space(retrieval.spaces) is '22023 where the choices made for a space are not possible.';
+
+create or replace function retrieval._count_nonzeros(embedding sparsevec)
+    returns integer
+    language sql immutable strict parallel safe
+    return length(embedding::text) - length(replace(embedding::text, ':', ''));
+
+comment on function retrieval._count_nonzeros(sparsevec) is 'The number of elements of a sparse vector that are not zero.';
+
+create or replace function retrieval._are_token_embeddings(embeddings halfvec[], dimensions integer, metric text)
+    returns boolean
+    language sql immutable strict parallel safe
+    set search_path from current
+    return cardinality(embeddings) > 0 and array_ndims(embeddings) = 1
+       and (select bool_and(coalesce(vector_dims(t) = dimensions and (metric <> 'cosine' or l2_norm(t) > 0), false)) from unnest(embeddings) t);
+
+comment on function retrieval._are_token_embeddings(halfvec[], integer, text) is
+'Whether these are vectors of so many dimensions, one or more, that the metric can take.';
+
+-- What a space's partition accepts, as clauses of alter table.
+create or replace function retrieval._embedding_checks(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return case space.kind
+        when 'dense' then format(
+            'alter column embedding set storage plain, add constraint dimensions_check check (vector_dims(embedding) = %s)', space.dimensions)
+        when 'sparse' then format(
+            'add constraint dimensions_check check (embedding::sparsevec(%s) is not null)', space.dimensions)
+            -- pgvector''s limit, met when the row comes rather than when the index is built
+            || case space.index_method when 'hnsw' then ', add constraint nonzeros_check check (retrieval._count_nonzeros(embedding) <= 1000)' else '' end
+        else format(
+            'alter column embeddings set storage external, add constraint embeddings_check check (retrieval._are_token_embeddings(embeddings, %s, %L))',
+            space.dimensions, space.metric) end
+        -- a vector of zeros has no direction; pgvector would leave it out of the index without a word
+        || case when space.metric = 'cosine' and space.kind <> 'multivector'
+                then ', add constraint not_zero_check check (l2_norm(embedding) > 0)' else '' end;
+
+comment on function retrieval._embedding_checks(retrieval.spaces) is
+'What the partition of a space accepts, as clauses of alter table. 4,000 dimensions fit into a page, so a dense embedding stays in its row.';
 -- end
 
 -- begin sql/build_index.sql
 -- Builds the vector index of a space, if it lacks a valid one. Filled tables are indexed faster than empty ones
--- are filled, so load first.
-create or replace function retrieval.build_index(collection text, space text default null)
+-- are filled, so load first; IVFFlat moreover takes its centres from what is there when it is built.
+
+-- Lists as pgvector recommends: a thousandth of the rows, beyond a million their root.
+create or replace function retrieval._index_definition(space retrieval.spaces)
+    returns text
+    language plpgsql stable
+as $$
+declare
+    options jsonb := space.index_options;
+    rows_there bigint;
+begin
+    if space.index_method = 'ivfflat' and not options ? 'lists' then
+        execute format('select count(*) from retrieval.%I', retrieval._embedding_partition(space)) into rows_there;
+        options := jsonb_build_object('lists', least(32768, greatest(1, case when rows_there <= 1000000 then rows_there / 1000 else sqrt(rows_there)::bigint end)));
+    end if;
+    return format('retrieval.%I using %s ((%s) %s)%s',
+                  retrieval._embedding_partition(space), space.index_method,
+                  retrieval._indexed_expression(space, 'embedding'), retrieval._operator_class(space),
+                  (select ' with (' || string_agg(format('%I = %s', o.key, o.value::integer), ', ' order by o.key) || ')'
+                   from jsonb_each_text(options) o));
+end;
+$$;
+
+comment on function retrieval._index_definition(retrieval.spaces) is 'What follows `create index … on` for a space.';
+
+create or replace function retrieval._has_index(space retrieval.spaces)
+    returns boolean
+    language sql stable
+    return exists (select from pg_catalog.pg_index i
+                   where i.indexrelid = to_regclass(format('retrieval.%I', retrieval._embedding_partition(space) || '_index')) and i.indisvalid);
+
+comment on function retrieval._has_index(retrieval.spaces) is 'Whether a space has a valid vector index.';
+
+create or replace function retrieval._index_lock(space retrieval.spaces)
+    returns bigint
+    language sql immutable
+    return hashtextextended('retrieval.build_index', space.space_id);
+
+comment on function retrieval._index_lock(retrieval.spaces) is 'The advisory lock that whoever builds a space''s index holds.';
+
+create or replace function retrieval.build_index(collection text, space text default null, kind text default 'dense')
     returns void
     language plpgsql
     set search_path from current
 as $$
 declare
-    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
-    index_name constant text := format('embeddings_%s_index', target.space_id);
-    options text;
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, kind);
+    index_name constant text := retrieval._embedding_partition(target) || '_index';
 begin
-    -- whoever comes second waits here and then finds the index built
-    perform pg_advisory_xact_lock(hashtextextended('retrieval.build_index', target.space_id));
-    if target.index_method = 'none' or exists (
-        select from pg_catalog.pg_index i
-        where i.indexrelid = to_regclass(format('retrieval.%I', index_name)) and i.indisvalid) then
+    if target.index_method = 'none' or retrieval._has_index(target) then
         return;
     end if;
-    select string_agg(format('%I = %s', o.key, o.value::integer), ', ' order by o.key) into options
-    from jsonb_each_text(target.index_options) o;
+    -- no waiting: a concurrent build waits for every open transaction, and so would wait for this one
+    if not pg_try_advisory_xact_lock(retrieval._index_lock(target)) then
+        raise exception 'the index of space % of collection % is being built by another session', quote_ident(target.name), quote_ident(collection)
+            using errcode = 'object_in_use';
+    elsif retrieval._has_index(target) then
+        return;
+    end if;
     if to_regclass(format('retrieval.%I', index_name)) is not null then
         execute format('drop index retrieval.%I', index_name);  -- left invalid by an interruption
     end if;
-    execute format('create index %I on retrieval.%I using %s ((embedding::halfvec(%s)) %s)%s',
-                   index_name, 'embeddings_' || target.space_id, target.index_method, target.dimensions,
-                   retrieval._operator_class(target.metric), ' with (' || options || ')');
+    execute format('create index %I on %s', index_name, retrieval._index_definition(target));
 end;
 $$;
 
-comment on function retrieval.build_index(text, text) is
-'Builds the vector index of a space (without a name: the active one) unless it has a valid one. Writers of the space wait meanwhile, searches do not.';
+comment on function retrieval.build_index(text, text, text) is
+'Builds the vector index of a space (without a name: the active one of its kind) unless it has a valid one. Writers of the space wait meanwhile, searches do not; 55006 while another session builds it. index_statements builds without making anyone wait.';
+-- end
+
+-- begin sql/index_statements.sql
+-- The same index as build_index makes, while the space is read and written.
+create or replace function retrieval.index_statements(collection text, space text default null, kind text default 'dense')
+    returns setof text
+    language plpgsql stable
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, kind);
+    index_name constant text := retrieval._embedding_partition(target) || '_index';
+begin
+    if target.index_method = 'none' or retrieval._has_index(target) then
+        return;
+    end if;
+    if to_regclass(format('retrieval.%I', index_name)) is not null then
+        return next format('drop index concurrently if exists retrieval.%I', index_name);
+    end if;
+    -- operator classes and types resolve wherever the extension was installed
+    return next format('set search_path to %s', current_setting('search_path'));
+    return next format('create index concurrently %I on %s', index_name, retrieval._index_definition(target));
+    return next 'reset search_path';
+end;
+$$;
+
+comment on function retrieval.index_statements(text, text, text) is
+'The statements that build the vector index of a space while it is read and written, none where it has a valid one. They cannot run inside of a transaction; in psql: select retrieval.index_statements(''c'') \gexec. An index that an interruption left invalid is replaced. Whoever runs them holds pg_advisory_lock(retrieval._index_lock(…)) meanwhile, as the command retrieval spaces build does, so that nobody takes a half-built index for an abandoned one.';
+-- end
+
+-- begin sql/index_progress.sql
+-- How far the build of an index is.
+create or replace function retrieval.index_progress(collection text, space text default null, kind text default 'dense')
+    returns table (phase text, done bigint, total bigint)
+    language sql stable
+begin atomic
+    select p.phase, greatest(p.tuples_done, p.blocks_done), greatest(p.tuples_total, p.blocks_total)
+    from pg_catalog.pg_stat_progress_create_index p
+    where p.relid = to_regclass(format('retrieval.%I', retrieval._embedding_partition(
+        retrieval._space(retrieval._collection(collection), space, kind))));
+end;
+
+comment on function retrieval.index_progress(text, text, text) is
+'How far the build of a space''s index is, by pg_stat_progress_create_index: rows or blocks done and in all. No row while none is built.';
+-- end
+
+-- begin sql/written_spaces.sql
+-- What a writer of chunks has to embed for.
+create or replace function retrieval.written_spaces(collection text)
+    returns setof retrieval.spaces
+    language plpgsql
+as $$
+begin
+    return query
+        select s.* from retrieval.spaces s
+        where s.collection_id = (retrieval._collection(collection)).collection_id and s.state <> 'retired'
+        order by s.space_id
+        for share;
+end;
+$$;
+
+comment on function retrieval.written_spaces(text) is
+'The spaces that need an embedding of every new chunk: all but the retired ones. Their states stay as they are until the transaction ends, so a writer calls this first, in the transaction that stores.';
 -- end
 
 -- begin sql/activate_space.sql
--- Makes a space the one that searches use; the one before it stays as a shadow. Refused while chunks lack an
--- embedding in it.
+-- Which space searches use. `active`: searched; `building` and `shadow`: not searched, but kept complete by whoever
+-- writes; `retired`: neither. Writers hold a share lock on the spaces that they write (written_spaces) until they
+-- commit, and a change of state takes the rows for itself first: so every chunk that was committed before the change is
+-- seen by its check, and every later writer sees the new states.
+
+create or replace function retrieval._lock_spaces(collection_id bigint)
+    returns void
+    language sql
+begin atomic
+    select from retrieval.spaces s where s.collection_id = _lock_spaces.collection_id order by s.space_id for no key update;
+end;
+
+comment on function retrieval._lock_spaces(bigint) is 'Waits for the writers of a collection''s spaces and keeps new ones waiting until the transaction ends.';
+
+create or replace function retrieval._count_missing(space retrieval.spaces)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    missing bigint;
+begin
+    execute format(
+        'select count(*) from retrieval.chunks c
+         where c.collection_id = %s
+           and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
+        space.collection_id, retrieval._embedding_table(space.kind), space.space_id) into missing;
+    return missing;
+end;
+$$;
+
+comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks have no embedding in a space.';
+
 create or replace function retrieval.activate_space(collection text, space text)
     returns void
     language plpgsql
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    target constant retrieval.spaces := retrieval._space(owner, coalesce(space, ''));
+    target retrieval.spaces := retrieval._space(owner, coalesce(space, ''), null);
     missing bigint;
 begin
-    execute format(
-        'select count(*) from retrieval.chunks c
-         where c.collection_id = %s
-           and not exists (select from retrieval.embeddings e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-        owner.collection_id, target.space_id) into missing;
+    perform retrieval._lock_spaces(owner.collection_id);
+    -- it may have gone or changed while this waited
+    target := retrieval._space(owner, space, null);
+    missing := retrieval._count_missing(target);
     if missing > 0 then
         raise exception 'space % of collection % is not complete: % of the chunks have no embedding in it',
                         quote_ident(space), quote_ident(collection), missing
@@ -1217,13 +1859,130 @@ begin
     update retrieval.spaces s set state = 'shadow'
     where s.collection_id = owner.collection_id and s.kind = target.kind and s.state = 'active'
       and s.space_id <> target.space_id;
-    update retrieval.spaces s set state = 'active', activated_at = now()
+    update retrieval.spaces s set state = 'active', activated_at = clock_timestamp()
     where s.space_id = target.space_id and s.state <> 'active';
 end;
 $$;
 
 comment on function retrieval.activate_space(text, text) is
-'Makes a space the collection''s active one, which searches use; the former one becomes a shadow. 55000 while chunks lack an embedding in it.';
+'Makes a space the collection''s active one of its kind, which searches use; the former one becomes a shadow, to which rollback_space returns. 55000 while chunks lack an embedding in it.';
+-- end
+
+-- begin sql/rollback_space.sql
+-- The way back from activate_space.
+create or replace function retrieval.rollback_space(collection text, kind text default 'dense')
+    returns text
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    former text;
+begin
+    perform retrieval._lock_spaces(owner.collection_id);
+    select s.name into former
+    from retrieval.spaces s
+    where s.collection_id = owner.collection_id and s.kind = rollback_space.kind and s.state = 'shadow' and s.activated_at is not null
+    order by s.activated_at desc, s.space_id desc
+    limit 1;
+    if not found then
+        raise exception 'collection % has no former % space to go back to', quote_ident(collection), coalesce(quote_literal(kind), 'null')
+            using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    perform retrieval.activate_space(collection, former);
+    return former;
+end;
+$$;
+
+comment on function retrieval.rollback_space(text, text) is
+'Makes the space that was active before the active one again, and returns its name. 55000 where there is none or it has become incomplete.';
+-- end
+
+-- begin sql/retire_space.sql
+-- Ends the upkeep of a space that is no longer searched.
+create or replace function retrieval.retire_space(collection text, space text)
+    returns void
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target retrieval.spaces;
+begin
+    perform retrieval._lock_spaces(owner.collection_id);
+    target := retrieval._space(owner, coalesce(space, ''), null);
+    if target.state = 'active' then
+        raise exception 'space % is the active one of collection %', quote_ident(space), quote_ident(collection)
+            using errcode = 'object_not_in_prerequisite_state', hint = 'Activate another space first.';
+    end if;
+    update retrieval.spaces s set state = 'retired' where s.space_id = target.space_id;
+end;
+$$;
+
+comment on function retrieval.retire_space(text, text) is
+'Keeps a space as it is: new chunks are no longer embedded for it. 55000 for the active one.';
+-- end
+
+-- begin sql/resume_space.sql
+-- Undoes retire_space.
+create or replace function retrieval.resume_space(collection text, space text)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), coalesce(space, ''), null);
+begin
+    update retrieval.spaces s set state = case when s.activated_at is null then 'building' else 'shadow' end
+    where s.space_id = target.space_id and s.state = 'retired';
+end;
+$$;
+
+comment on function retrieval.resume_space(text, text) is
+'Has new chunks embedded for a retired space again; those that came meanwhile are missing until they are embedded.';
+-- end
+
+-- begin sql/list_spaces.sql
+-- What there is to know of a collection's spaces, active ones first.
+create or replace function retrieval.list_spaces(collection text)
+    returns table (
+        space_id bigint, name text, kind text, state text, model text, revision text, dimensions integer, signature jsonb, metric text,
+        index_method text, quantization text, index_options jsonb, search_options jsonb, alignment jsonb,
+        has_query_adapter boolean, embeddings bigint, missing bigint, indexed boolean, bytes bigint, created_at timestamptz, activated_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    return query
+        select s.space_id, s.name, s.kind, s.state, s.model, s.revision, s.dimensions, s.signature, s.metric,
+               s.index_method, s.quantization, s.index_options, s.search_options, s.alignment,
+               exists (select from retrieval.query_adapters a where a.space_id = s.space_id),
+               retrieval._chunk_count(s.collection_id) - m.missing, m.missing, s.index_method = 'none' or retrieval._has_index(s),
+               pg_total_relation_size(format('retrieval.%I', retrieval._embedding_partition(s))), s.created_at, s.activated_at
+        from retrieval.spaces s
+        cross join lateral retrieval._count_missing(s) m(missing)
+        where s.collection_id = (retrieval._collection(collection)).collection_id
+        order by s.state <> 'active', s.space_id;
+end;
+$$;
+
+comment on function retrieval.list_spaces(text) is
+'The spaces of a collection, active ones first: what made them, how they are indexed, how many chunks have (embeddings) and how many lack an embedding in them (missing), whether their index is there (indexed, true where there is to be none), and what they occupy on disk with it (bytes).';
+-- end
+
+-- begin sql/set_search_options.sql
+-- What a space's searches use unless a call says otherwise.
+create or replace function retrieval.set_search_options(collection text, space text, search_options jsonb)
+    returns void
+    language plpgsql
+as $$
+declare
+    target retrieval.spaces := retrieval._space(retrieval._collection(collection), coalesce(space, ''), null);
+begin
+    target.search_options := search_options;
+    perform retrieval._check_search_options(target);
+    update retrieval.spaces s set search_options = set_search_options.search_options where s.space_id = target.space_id;
+end;
+$$;
+
+comment on function retrieval.set_search_options(text, text, jsonb) is
+'Sets what a space''s searches use unless a call says otherwise: {"search_effort": 200} is ef_search of an HNSW index (1 to 1000) or probes of an IVFFlat index; with quantization bit, {"oversampling": 10} is how many candidates of the index are scored by their stored embeddings for each result wanted. {} returns to the defaults.';
 -- end
 
 -- begin sql/drop_space.sql
@@ -1233,17 +1992,22 @@ create or replace function retrieval.drop_space(collection text, space text, for
     language plpgsql
 as $$
 declare
-    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), coalesce(space, ''));
-    tables constant text[] := array[format('retrieval.%I', 'embeddings_' || target.space_id)];
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target retrieval.spaces;
+    partition text;
 begin
+    -- before the partition, as writers do
+    perform retrieval._lock_spaces(owner.collection_id);
+    target := retrieval._space(owner, coalesce(space, ''), null);
     if target.state = 'active' and force is not true then
         raise exception 'space % is the active one of collection %', quote_ident(space), quote_ident(collection)
             using errcode = 'object_not_in_prerequisite_state',
                   hint = 'Activate another space first, or pass force => true.';
     end if;
-    execute 'truncate ' || tables[1];
+    partition := format('retrieval.%I', retrieval._embedding_partition(target));
+    execute 'truncate ' || partition;
     delete from retrieval.spaces s where s.space_id = target.space_id;
-    perform retrieval._drop_tables(tables);
+    perform retrieval._drop_tables(array[partition]);
     perform retrieval.drop_orphans();
 end;
 $$;
@@ -1588,7 +2352,7 @@ comment on function retrieval._frequency_thresholds(integer) is
 -- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie.
 create or replace function retrieval._keyword_statement(
     collection_id bigint, candidates text, words text[], weights double precision[], average_length double precision,
-    field_weights double precision[], condition text, metadata_path jsonpath)
+    field_weights double precision[], condition text, filter_condition text)
     returns text
     language plpgsql immutable
 as $$
@@ -1607,11 +2371,11 @@ begin
          limit $2',
         (select sum(w) from unnest(weights) w), losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
         ' and (' || condition || ')',
-        ' and c.metadata @@ ' || quote_literal(metadata_path));
+        ' and (' || filter_condition || ')');
 end;
 $$;
 
-comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, jsonpath) is
+comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, text) is
 'The SQL that ranks the chunks matching a tsquery by BM25. Every value in it is quoted; $1 are the frequency thresholds, $2 the number of chunks wanted.';
 
 -- The query's conditions as SQL on a chunk c; null where it has none. Each chunk answers to its own configuration.
@@ -1663,7 +2427,7 @@ comment on function retrieval._keyword_terms(bigint, text[], text, double precis
 'The words that a query ranks by, 64 at most, with what is known of each in the collection.';
 
 create or replace function retrieval._keyword_candidates(
-    collection retrieval.collections, query_text text, metadata_path jsonpath, candidates integer, keyword_operator text,
+    collection retrieval.collections, query_text text, filter_condition text, candidates integer, keyword_operator text,
     field_weights jsonb)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
@@ -1708,7 +2472,7 @@ begin
             term.words, term.bounds, term.remainders, greatest(threshold * (1 - 1e-9) - 1e-11, 0), depth);
         if threshold_query is distinct from answered_query then
             execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
-                    collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, metadata_path) || ') h'
+                    collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, filter_condition) || ') h'
                 into chunk_ids, scores using frequency_thresholds, candidates;
             answered_query := threshold_query;
         end if;
@@ -1721,7 +2485,7 @@ begin
 end;
 $$;
 
-comment on function retrieval._keyword_candidates(retrieval.collections, text, jsonpath, integer, text, jsonb) is
+comment on function retrieval._keyword_candidates(retrieval.collections, text, text, integer, text, jsonb) is
 'The best chunks by BM25, best first, ties by chunk_id.';
 
 create or replace function retrieval.keyword_search(
@@ -1747,7 +2511,7 @@ begin
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
          order by h.rank', target.collection_id)
-        using target, query_text, retrieval.compile_filter(metadata_filter), max_results, keyword_operator, field_weights;
+        using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights;
 end;
 $$;
 
@@ -1800,66 +2564,178 @@ comment on function retrieval.explain_keyword_search(text, text, jsonb, integer,
 'Why keyword_search ranks as it does: a row for each hit and word of the query, with the word''s document frequency, idf, the most it can contribute (bound), its occurrences by field, and its contribution to the score. Where nothing is found, the words alone.';
 -- end
 
--- begin sql/semantic_search.sql
--- Semantic search: the nearest chunks of a space.
---
--- The HNSW index yields chunks in the order of their distance; where a filter discards them, an iterative scan goes
--- on until enough have passed (strict_order, and no bound on how far: a promise of max_results is kept). The settings
--- belong to the function that walks the index, so no caller can forget them, and the statement is planned anew each
--- time: a cached generic plan would filter after the scan and come back short.
+-- begin sql/nearest_chunks.sql
+-- The nearest chunks of a space, for semantic and sparse search alike.
 
--- The statement that finds: $1 is the query embedding, $2 how many. Without the cast that the index is built on, it
--- reads every embedding: the exact answer.
-create or replace function retrieval._semantic_statement(space retrieval.spaces, metadata_path jsonpath, exact boolean)
+-- The statement that walks the index. It takes the `depth` nearest of the whole space and filters those: so nothing in it
+-- leaves the planner a choice, and how many passed says how selective the filter is where the query points. $1 is the
+-- query. A quantised index proposes, the stored embeddings decide.
+create or replace function retrieval._index_scan_statement(
+    space retrieval.spaces, filter_condition text, depth bigint, candidates integer)
     returns text
     language plpgsql stable
 as $$
 declare
-    cast_to constant text := case when exact then '::halfvec' else format('::halfvec(%s)', space.dimensions) end;
-    distance constant text := format('e.embedding%s %s $1%1$s', cast_to, retrieval._distance_operator(space.metric));
+    distance constant text := format('e.embedding %s $1', retrieval._distance_operator(space.metric));
 begin
     return format(
         'select n.chunk_id, n.distance
          from (select e.chunk_id, %1$s as distance
-               from retrieval.embeddings e%2$s
-               where e.space_id = %3$s
-               order by %1$s%4$s
-               limit $2) n
-         order by n.distance, n.chunk_id',
-        distance,
-        case when metadata_path is not null then
-            format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = e.chunk_id and c.metadata @@ %L',
-                   space.collection_id, metadata_path) end,
-        space.space_id,
-        case when exact then ', e.chunk_id' end);
+               from (select e.chunk_id, e.embedding from retrieval.%2$I e
+                     where e.space_id = %3$s
+                     order by %4$s %5$s %6$s
+                     limit %7$s) e%8$s
+               order by distance, e.chunk_id
+               limit %9$s) n',
+        distance, retrieval._embedding_table(space.kind), space.space_id,
+        retrieval._indexed_expression(space, 'e.embedding'),
+        case space.quantization when 'bit' then '<~>' else retrieval._distance_operator(space.metric) end,
+        retrieval._indexed_expression(space, '$1'), depth,
+        format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = e.chunk_id', space.collection_id) || ' and ' || filter_condition,
+        candidates);
 end;
 $$;
 
-comment on function retrieval._semantic_statement(retrieval.spaces, jsonpath, boolean) is
-'The SQL that finds the nearest chunks. Every value in it is quoted; $1 is the query embedding, $2 the number of chunks wanted.';
+comment on function retrieval._index_scan_statement(retrieval.spaces, text, bigint, integer) is
+'The SQL that finds the nearest chunks by the index of a space. Every value in it is quoted; $1 is the query.';
 
-create or replace function retrieval._semantic_candidates(
-    space retrieval.spaces, query_embedding halfvec, metadata_path jsonpath, candidates integer)
+-- The statement that computes every distance, of the chunks in $2 or, without a filter, of all. Without the cast that the
+-- index is built on, the index cannot serve it.
+create or replace function retrieval._exact_statement(space retrieval.spaces, filtered boolean, candidates integer)
+    returns text
+    language sql stable
+    return format(
+        'select e.chunk_id, e.embedding %1$s $1 as distance
+         from retrieval.%2$I e
+         where e.space_id = %3$s%4$s
+         order by distance, e.chunk_id
+         limit %5$s',
+        retrieval._distance_operator(space.metric), retrieval._embedding_table(space.kind), space.space_id,
+        case when filtered then ' and e.chunk_id = any ($2)' else '' end, candidates);
+
+comment on function retrieval._exact_statement(retrieval.spaces, boolean, integer) is
+'The SQL that finds the nearest chunks by computing every distance; $1 is the query, $2 are the chunks to compare where there is a filter.';
+
+-- Volatile, because a stable function may not explain.
+create or replace function retrieval._estimate_rows(statement text)
+    returns double precision
+    language plpgsql
+as $$
+declare
+    plan jsonb;
+begin
+    execute 'explain (format json) ' || statement into plan;
+    return (plan -> 0 -> 'Plan' ->> 'Plan Rows')::double precision;
+end;
+$$;
+
+comment on function retrieval._estimate_rows(text) is 'How many rows the planner expects of a statement.';
+
+-- The margin is three standard deviations of the number that passes, if chunks pass by chance.
+create or replace function retrieval._scan_depth(candidates bigint, share double precision)
+    returns bigint
+    language sql immutable
+    return ceil((candidates + 3 * sqrt(candidates)) / share)::bigint;
+
+comment on function retrieval._scan_depth(bigint, double precision) is
+'How many chunks must be read for so many to pass a filter that lets this share through.';
+
+-- Found by measurement: the least with which 10 results of 60,000 real embeddings are 99 % right.
+create or replace function retrieval._default_effort(space retrieval.spaces)
+    returns integer
+    language sql stable
+    return case space.index_method
+        when 'hnsw' then 200
+        when 'ivfflat' then (
+            select ceil(sqrt(substring(o.option from 'lists=(\d+)')::integer))::integer
+            from pg_catalog.pg_class c, unnest(c.reloptions) o(option)
+            where c.oid = to_regclass(format('retrieval.%I', retrieval._embedding_partition(space) || '_index')) and o.option ~ '^lists=') end;
+
+comment on function retrieval._default_effort(retrieval.spaces) is
+'ef_search of an HNSW index, probes of an IVFFlat index, where neither the call nor the space says.';
+
+create or replace function retrieval._chunk_count(collection_id bigint)
+    returns bigint
+    language plpgsql stable
+as $$
+declare
+    counted bigint;
+begin
+    execute format('select coalesce(sum(s.chunk_count), 0) from retrieval.chunk_statistics s where s.collection_id = %s', collection_id) into counted;
+    return counted;
+end;
+$$;
+
+comment on function retrieval._chunk_count(bigint) is 'The number of chunks of a collection, by its statistics.';
+
+-- Two ways, and which is taken where:
+--
+-- - Filter first, exact: the chunks that pass are collected and every distance is computed. Costs as much as there are
+--   chunks that pass, and is always right.
+-- - Vector first: the index yields the nearest of the whole space, of which those that pass remain. Costs as much as has
+--   to be read until enough have passed: candidates / share that passes, with a margin for chance. Its recall is that
+--   of the graph, as long as that many are read.
+--
+-- The planner's statistics of the metadata (or of a declared key's index, see index_metadata) say how many chunks
+-- pass; the cheaper way by that is taken. They can be wrong in both directions, so both ways notice: collecting stops
+-- where it has become the dearer way, and a scan that comes back short says how many really pass near this query, which
+-- may be far fewer than elsewhere in the collection; then the choice is made again with what is now known. A scan that
+-- has read everything and is still short met a graph that does not reach every chunk: then exact, too.
+create or replace function retrieval._nearest_chunks(
+    space retrieval.spaces, query anyelement, filter_condition text, candidates integer, search_effort integer)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set search_path from current
     set hnsw.iterative_scan = 'strict_order'
     set hnsw.max_scan_tuples = 2147483647
     set hnsw.ef_search = 100
+    set ivfflat.iterative_scan = 'relaxed_order'
+    set ivfflat.probes = 1
 as $$
 declare
+    -- what reading one more from the index costs, in distances computed one by one
+    scan_cost constant double precision := 4;
+    effort constant integer := coalesce(search_effort, (space.search_options ->> 'search_effort')::integer, retrieval._default_effort(space));
+    -- of a quantised index, several candidates for each result are scored by their stored embeddings
+    wanted constant bigint := candidates * case space.quantization when 'bit' then coalesce((space.search_options ->> 'oversampling')::integer, 10) else 1 end;
+    depth bigint := wanted;
+    total constant double precision := retrieval._chunk_count(space.collection_id);
+    passing double precision := total;
     exact boolean := space.index_method = 'none';
+    passed bigint[];
     chunk_ids bigint[];
     distances double precision[];
 begin
-    perform set_config('hnsw.ef_search', least(greatest(candidates, 100), 1000)::text, true);
+    perform set_config('ivfflat.probes', effort::text, true);
+    if filter_condition is not null then
+        passing := greatest(1, retrieval._estimate_rows(format(
+            'select from retrieval.chunks c where c.collection_id = %s and %s', space.collection_id, filter_condition)));
+        depth := retrieval._scan_depth(wanted, passing / greatest(total, passing));
+    end if;
     loop
+        if exact or depth * scan_cost >= passing then
+            if filter_condition is not null then
+                execute format('select array(select c.chunk_id from retrieval.chunks c where c.collection_id = %s and %s limit %s)',
+                               space.collection_id, filter_condition, case when exact then 'all' else ((depth * scan_cost)::bigint + 1)::text end)
+                    into passed;
+            end if;
+            if exact or filter_condition is null or cardinality(passed) <= depth * scan_cost then
+                execute format('select array_agg(s.chunk_id), array_agg(s.distance) from (%s) s',
+                               retrieval._exact_statement(space, filter_condition is not null, candidates))
+                    into chunk_ids, distances using query, passed;
+                exit;
+            end if;
+            -- far more than expected
+            depth := retrieval._scan_depth(wanted, cardinality(passed) / total);
+            passing := total;
+        end if;
+        perform set_config('hnsw.ef_search', least(greatest(depth, effort), 1000)::text, true);
         execute format('select array_agg(s.chunk_id), array_agg(s.distance) from (%s) s',
-                       retrieval._semantic_statement(space, metadata_path, exact))
-            into chunk_ids, distances using query_embedding, candidates;
-        -- a graph need not reach every chunk; where it came back short, the exact answer is cheap or due
-        exit when exact or cardinality(chunk_ids) >= candidates;
-        exact := true;
+                       retrieval._index_scan_statement(space, filter_condition, depth, candidates))
+            into chunk_ids, distances using query;
+        exit when cardinality(chunk_ids) >= candidates;
+        exact := depth >= total or filter_condition is null;
+        depth := least(total, greatest(4 * depth, retrieval._scan_depth(wanted, greatest(cardinality(chunk_ids), 0.5) / depth)));
     end loop;
     return query
         select n.chunk_id, retrieval._semantic_score(space.metric, n.distance)
@@ -1867,38 +2743,245 @@ begin
 end;
 $$;
 
-comment on function retrieval._semantic_candidates(retrieval.spaces, halfvec, jsonpath, integer) is
-'The nearest chunks of a space, nearest first, ties by chunk_id.';
+comment on function retrieval._nearest_chunks(retrieval.spaces, anyelement, text, integer, integer) is
+'The nearest chunks of a space that fulfil a condition on c, nearest first, ties by chunk_id; as many as are wanted whenever they exist.';
 
+create or replace function retrieval._hits_statement(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return format(
+        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
+         from retrieval._nearest_chunks($1, $2, $3, $4, $5) with ordinality h(chunk_id, score, rank)
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
+         order by h.rank', space.collection_id);
+
+comment on function retrieval._hits_statement(retrieval.spaces) is 'The SQL that returns the nearest chunks as hits.';
+-- end
+
+-- begin sql/set_query_adapter.sql
+-- A query adapter: an affine map, learnt from judged queries, that semantic and hybrid search apply to query embeddings.
+create or replace function retrieval.set_query_adapter(collection text, space text, matrix halfvec[], translation halfvec, details jsonb default '{}')
+    returns void
+    language plpgsql
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+begin
+    if cardinality(matrix) is distinct from target.dimensions or vector_dims(translation) is distinct from target.dimensions
+       or (select bool_or(r is null or vector_dims(r) <> target.dimensions) from unnest(matrix) r) then
+        raise exception 'matrix must have % rows of % numbers and translation %, as space % has dimensions', target.dimensions, target.dimensions, target.dimensions, quote_ident(target.name)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    insert into retrieval.query_adapters (space_id, matrix, translation, details)
+    values (target.space_id, matrix, translation, details)
+    on conflict (space_id) do update
+        set matrix = excluded.matrix, translation = excluded.translation, details = excluded.details, created_at = now();
+end;
+$$;
+
+comment on function retrieval.set_query_adapter(text, text, halfvec[], halfvec, jsonb) is
+'Has searches in a space map the query embedding, brought to length 1: each number of the new one is the inner product of a row of the matrix with it, plus that of the translation. details say where the map comes from. It replaces the one before.';
+
+create or replace function retrieval.drop_query_adapter(collection text, space text)
+    returns boolean
+    language plpgsql
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+begin
+    delete from retrieval.query_adapters a where a.space_id = target.space_id;
+    return found;
+end;
+$$;
+
+comment on function retrieval.drop_query_adapter(text, text) is
+'Has searches in a space take the query embedding as it is again; returns whether there was an adapter.';
+
+create or replace function retrieval._adapt_query(space retrieval.spaces, query_embedding halfvec)
+    returns halfvec
+    language plpgsql stable
+    set search_path from current
+as $$
+declare
+    adapter retrieval.query_adapters;
+    given constant halfvec := l2_normalize(query_embedding);
+    adapted halfvec;
+begin
+    select * into adapter from retrieval.query_adapters a where a.space_id = space.space_id;
+    if not found then
+        return query_embedding;
+    end if;
+    select array_agg(-(r.row <#> given) order by r.number)::real[]::halfvec + adapter.translation into adapted
+    from unnest(adapter.matrix) with ordinality r(row, number);
+    if space.metric = 'cosine' and l2_norm(adapted) = 0 then
+        raise exception 'the query adapter of space % maps query_embedding to zeros, which have no cosine with anything', quote_ident(space.name)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return l2_normalize(adapted);
+end;
+$$;
+
+comment on function retrieval._adapt_query(retrieval.spaces, halfvec) is
+'A query embedding as the space''s query adapter maps it, unchanged where the space has none.';
+-- end
+
+-- begin sql/semantic_search.sql
+-- Semantic search: the nearest chunks of a space, under the space's query adapter.
 create or replace function retrieval.semantic_search(
     collection text,
     query_embedding halfvec,
     metadata_filter jsonb default null,
     max_results integer default 10,
     space text default null,
-    signature jsonb default null)
+    signature jsonb default null,
+    search_effort integer default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, semantic_rank bigint, semantic_score double precision)
     language plpgsql stable rows 10
 as $$
 declare
-    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target constant retrieval.spaces := retrieval._space(owner, space);
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_embedding(target, query_embedding, signature);
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._semantic_candidates($1, $2, $3, $4) with ordinality h(chunk_id, score, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', target.collection_id)
-        using target, query_embedding, retrieval.compile_filter(metadata_filter), max_results;
+    perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
+    return query execute retrieval._hits_statement(target)
+        using target, retrieval._adapt_query(target, query_embedding), retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
 end;
 $$;
 
-comment on function retrieval.semantic_search(text, halfvec, jsonb, integer, text, jsonb) is
-'The nearest chunks of a space (without a name: the active one), nearest first; max_results rows whenever that many match the filter. score is the cosine, the inner product, or the negative distance, by the space''s metric. Where a signature is given it must equal the space''s: an embedding of another model is refused.';
+comment on function retrieval.semantic_search(text, halfvec, jsonb, integer, text, jsonb, integer) is
+'The nearest chunks of a space (without a name: the active one), nearest first; max_results rows whenever that many match the filter. score is the cosine, the inner product, or the negative distance, by the space''s metric. Where a signature is given it must equal the space''s: an embedding of another model is refused. search_effort is ef_search of an HNSW index or probes of an IVFFlat index, without one the space''s (see set_search_options).';
+-- end
+
+-- begin sql/sparse_search.sql
+-- Sparse search: the best chunks by learned sparse vectors (SPLADE, BGE-M3), whose elements stand for words.
+create or replace function retrieval.sparse_search(
+    collection text,
+    query_sparse sparsevec,
+    metadata_filter jsonb default null,
+    max_results integer default 10,
+    space text default null,
+    signature jsonb default null,
+    search_effort integer default null)
+    returns table (
+        chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
+        metadata jsonb, score double precision, sparse_rank bigint, sparse_score double precision)
+    language plpgsql stable rows 10
+    set search_path from current
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target constant retrieval.spaces := retrieval._space(owner, space, 'sparse');
+begin
+    perform retrieval._check_count('max_results', max_results);
+    perform retrieval._check_sparse_embedding(target, query_sparse, signature);
+    perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
+    if target.index_method = 'hnsw' then
+        query_sparse := retrieval.keep_largest(query_sparse, 1000);
+    end if;
+    return query execute retrieval._hits_statement(target)
+        using target, query_sparse, retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
+end;
+$$;
+
+comment on function retrieval.sparse_search(text, sparsevec, jsonb, integer, text, jsonb, integer) is
+'The best chunks of a sparse space (without a name: the active one), best first; as semantic_search otherwise. A query with more than the 1,000 elements that an index holds keeps its largest.';
+-- end
+
+-- begin sql/sample_embeddings.sql
+-- Embeddings to try things with. Ordered by a hash: the same ones again as long as the chunks are the same, and as good as
+-- drawn by chance.
+create or replace function retrieval.sample_embeddings(collection text, space text default null, sample integer default 1000)
+    returns table (chunk_id bigint, embedding halfvec, title text, context text, content text)
+    language plpgsql stable
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+begin
+    perform retrieval._check_count('sample', sample, 1000000);
+    return query execute format(
+        'select c.chunk_id, e.embedding, c.title, c.context, c.content
+         from (select s.chunk_id from retrieval.embeddings s where s.space_id = %1$s
+               order by hashint8extended(s.chunk_id, 0), s.chunk_id limit $1) s
+         join retrieval.embeddings e on e.space_id = %1$s and e.chunk_id = s.chunk_id
+         join retrieval.chunks c on c.collection_id = %2$s and c.chunk_id = s.chunk_id',
+        target.space_id, target.collection_id) using sample;
+end;
+$$;
+
+comment on function retrieval.sample_embeddings(text, text, integer) is
+'Some chunks of a dense space (without a name: the active one) with their embeddings and what was embedded; the same ones at each call while the chunks are the same.';
+-- end
+
+-- begin sql/measure_recall.sql
+-- How right a space's index is, and what that costs, for several efforts: the ground on which search_options are chosen.
+create or replace function retrieval.measure_recall(
+    collection text,
+    space text,
+    queries halfvec[],
+    search_efforts integer[],
+    oversamplings integer[] default array[1],
+    max_results integer default 10,
+    query_chunk_ids bigint[] default null)
+    returns table (search_effort integer, oversampling integer, recall double precision, milliseconds double precision)
+    language plpgsql
+    set search_path from current
+as $$
+declare
+    target retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+    exact retrieval.spaces := target;
+    expected text[];  -- arrays in an array would have to be of one length
+    found_ids bigint[];
+    right_ones bigint;
+    wanted bigint;
+    spent double precision;
+    started timestamptz;
+begin
+    perform retrieval._check_count('max_results', max_results, 1000);
+    if coalesce(cardinality(queries), 0) = 0 then
+        raise exception 'queries must not be empty' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_embeddings(target, queries);
+    exact.index_method := 'none';
+    for number in 1 .. cardinality(queries) loop
+        expected[number] := array(
+            select n.chunk_id from retrieval._nearest_chunks(exact, queries[number], null, max_results + 1, null) n
+            where n.chunk_id is distinct from query_chunk_ids[number] limit max_results);
+    end loop;
+    foreach oversampling in array oversamplings loop
+        perform retrieval._check_count('oversamplings', oversampling, 100);
+        if target.quantization = 'bit' then
+            target.search_options := target.search_options || jsonb_build_object('oversampling', oversampling);
+        end if;
+        foreach search_effort in array search_efforts loop
+            perform retrieval._check_search_effort(target, search_effort);
+            right_ones := 0;
+            wanted := 0;
+            spent := 0;
+            for number in 1 .. cardinality(queries) loop
+                started := clock_timestamp();
+                found_ids := array(select n.chunk_id from retrieval._nearest_chunks(target, queries[number], null, max_results + 1, search_effort) n);
+                spent := spent + extract(epoch from clock_timestamp() - started);
+                found_ids := (array_remove(found_ids, query_chunk_ids[number]))[:max_results];
+                select right_ones + count(*) filter (where e.chunk_id = any (found_ids)), wanted + count(*) into right_ones, wanted
+                from unnest(expected[number]::bigint[]) e(chunk_id);
+            end loop;
+            recall := right_ones / greatest(wanted, 1)::double precision;
+            milliseconds := 1000 * spent / cardinality(queries);
+            return next;
+        end loop;
+    end loop;
+end;
+$$;
+
+comment on function retrieval.measure_recall(text, text, halfvec[], integer[], integer[], integer, bigint[]) is
+'Searches a dense space with each query exactly and with each effort, and returns for each effort which share of the true results was found and how long a search took on average. query_chunk_ids: where the queries are the embeddings of chunks, these chunks, which are then no results; oversamplings: for quantization bit. Nothing is changed.';
 -- end
 
 -- begin sql/hybrid_search.sql
@@ -1919,7 +3002,8 @@ create or replace function retrieval.hybrid_search(
     candidates integer default 100,
     space text default null,
     signature jsonb default null,
-    keyword_operator text default 'or')
+    keyword_operator text default 'or',
+    search_effort integer default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision,
@@ -1941,13 +3025,15 @@ begin
     if query_embedding is not null then
         target := retrieval._space(owner, space);
         perform retrieval._check_embedding(target, query_embedding, signature);
+        perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
+        query_embedding := retrieval._adapt_query(target, query_embedding);
     end if;
     return query execute format(
         'with keyword as (
              select k.* from retrieval._keyword_candidates($11, $1, $4, $5, $6, null) with ordinality k(chunk_id, score, rank)
              where $1 is not null),
          semantic as (
-             select s.* from retrieval._semantic_candidates($2, $3, $4, $5) with ordinality s(chunk_id, score, rank)
+             select s.* from retrieval._nearest_chunks($2, $3, $4, $5, $12) with ordinality s(chunk_id, score, rank)
              where $3 is not null),
          fused as (
              select chunk_id,
@@ -1962,14 +3048,14 @@ begin
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = f.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
          order by f.score desc, f.chunk_id', owner.collection_id)
-        using query_text, target, query_embedding, retrieval.compile_filter(metadata_filter),
+        using query_text, target, query_embedding, retrieval._filter_condition(owner, metadata_filter),
               greatest(candidates, max_results), keyword_operator,
               coalesce((weights ->> 'keyword')::double precision, 1), coalesce((weights ->> 'semantic')::double precision, 1),
-              rrf_k, max_results, owner;
+              rrf_k, max_results, owner, search_effort;
 end;
 $$;
 
-comment on function retrieval.hybrid_search(text, text, halfvec, jsonb, integer, jsonb, integer, integer, text, jsonb, text) is
+comment on function retrieval.hybrid_search(text, text, halfvec, jsonb, integer, jsonb, integer, integer, text, jsonb, text, integer) is
 'Keyword and semantic search fused by weighted reciprocal rank fusion, best first, ties by chunk_id. Either query may be null. weights: {"keyword": 1, "semantic": 1}, a leg left out counts 1; candidates: how many each leg contributes. Ranks and scores of the legs are null where a leg did not find the chunk.';
 
 create or replace function retrieval._check_weights(weights jsonb, legs text[])
@@ -2114,7 +3200,7 @@ begin
     for tidied in
         select format('%I', p.name || '_' || target) as name from unnest(array['documents', 'chunks', 'chunk_statistics', 'lexeme_statistics']) p(name)
         union all
-        select format('%I', 'embeddings_' || s.space_id) from retrieval.spaces s where s.collection_id = target
+        select format('%I', retrieval._embedding_partition(s)) from retrieval.spaces s where s.collection_id = target
     loop
         execute 'analyze retrieval.' || tidied.name;
     end loop;
@@ -2126,7 +3212,56 @@ comment on function retrieval.tidy_collection(text) is
 -- end
 
 -- begin sql/put_embeddings.sql
--- Stores the embeddings of chunks in a space, replacing those that are there.
+-- Stores the embeddings of chunks in a space, replacing those that are there: one function for each kind of space,
+-- because each has its own type.
+
+-- $1 are the ids of chunks, $2 their embeddings.
+create or replace function retrieval._put_statement(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return format(
+        'insert into retrieval.%1$I (space_id, collection_id, chunk_id, %2$I)
+         select %3$s, %4$s, e.chunk_id, e.embedding
+         from (%5$s) e
+         join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = e.chunk_id
+         order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
+         for key share of c
+         on conflict (chunk_id, space_id) do update set %2$I = excluded.%2$I',
+        retrieval._embedding_table(space.kind), case space.kind when 'multivector' then 'embeddings' else 'embedding' end,
+        space.space_id, space.collection_id,
+        case space.kind
+        when 'multivector' then
+            'select n.chunk_id, $2[n.last - n.count + 1:n.last] as embedding
+             from (select u.chunk_id, u.count, sum(u.count) over (order by u.ordinality) as last
+                   from unnest($1, $3) with ordinality u(chunk_id, count, ordinality)) n'
+        else 'select u.chunk_id, u.embedding from unnest($1, $2) u(chunk_id, embedding)' end);
+
+comment on function retrieval._put_statement(retrieval.spaces) is
+'The SQL that stores embeddings: $1 are ids of chunks, $2 their embeddings, for a multivector space one after the other with $3 the number of each chunk.';
+
+create or replace function retrieval._check_same_number(chunk_ids bigint[], parameter text, number bigint)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    repeated bigint;
+begin
+    if cardinality(chunk_ids) is distinct from number then
+        raise exception 'there are % chunk_ids and % %', coalesce(cardinality(chunk_ids), 0), coalesce(number, 0), parameter
+            using errcode = 'invalid_parameter_value';
+    elsif array_position(chunk_ids, null) is not null then
+        raise exception 'chunk_ids must not contain null' using errcode = 'null_value_not_allowed';
+    end if;
+    select u.chunk_id into repeated from unnest(chunk_ids) u(chunk_id) group by 1 having count(*) > 1 limit 1;
+    if found then
+        raise exception 'chunk % is given twice', repeated using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_same_number(bigint[], text, bigint) is
+'22023 where there is not one embedding for each chunk.';
+
 create or replace function retrieval.put_embeddings(
     collection text, space text, chunk_ids bigint[], embeddings halfvec[], signature jsonb default null)
     returns integer
@@ -2138,22 +3273,9 @@ declare
     stored integer;
 begin
     perform retrieval._check_signature(target, signature);
-    if cardinality(chunk_ids) <> cardinality(embeddings) then
-        raise exception 'there are % chunk_ids and % embeddings', cardinality(chunk_ids), cardinality(embeddings)
-            using errcode = 'invalid_parameter_value';
-    elsif array_position(chunk_ids, null) is not null then
-        raise exception 'chunk_ids must not contain null' using errcode = 'null_value_not_allowed';
-    end if;
-    execute format(
-        'insert into retrieval.embeddings (space_id, collection_id, chunk_id, embedding)
-         select %1$s, %2$s, e.chunk_id, e.embedding
-         from unnest($1, $2) e(chunk_id, embedding)
-         join retrieval.chunks c on c.collection_id = %2$s and c.chunk_id = e.chunk_id
-         order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
-         for key share of c
-         on conflict (chunk_id, space_id) do update set embedding = excluded.embedding',
-        target.space_id, target.collection_id)
-        using chunk_ids, embeddings;
+    perform retrieval._check_same_number(chunk_ids, 'embeddings', cardinality(embeddings));
+    perform retrieval._check_embeddings(target, embeddings);
+    execute retrieval._put_statement(target) using chunk_ids, embeddings;
     get diagnostics stored = row_count;
     return stored;
 end;
@@ -2161,27 +3283,203 @@ $$;
 
 comment on function retrieval.put_embeddings(text, text, bigint[], halfvec[], jsonb) is
 'Stores embeddings of chunks in a space (null: the active one), replacing those that are there; returns how many. A chunk that does not exist (any more) is passed over. Where a signature is given it must equal the space''s.';
+-- end
 
+-- begin sql/put_sparse_embeddings.sql
+-- Stores the learned sparse vectors of chunks.
+create or replace function retrieval.put_sparse_embeddings(
+    collection text, space text, chunk_ids bigint[], embeddings sparsevec[], signature jsonb default null)
+    returns integer
+    language plpgsql
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, 'sparse');
+    pruned integer := 0;
+    stored integer;
+begin
+    perform retrieval._check_signature(target, signature);
+    perform retrieval._check_same_number(chunk_ids, 'embeddings', cardinality(embeddings));
+    perform retrieval._check_sparse_embeddings(target, embeddings);
+    if target.index_method = 'hnsw' then
+        select count(*) into pruned from unnest(embeddings) e where retrieval._count_nonzeros(e) > 1000;
+    end if;
+    if pruned > 0 then
+        raise warning '% of the embeddings have more than the 1000 elements that an index holds; the largest 1000 of each were kept', pruned
+            using hint = 'A space with index_method none keeps them all.';
+        select array_agg(retrieval.keep_largest(e, 1000) order by n) into embeddings from unnest(embeddings) with ordinality u(e, n);
+    end if;
+    execute retrieval._put_statement(target) using chunk_ids, embeddings;
+    get diagnostics stored = row_count;
+    return stored;
+end;
+$$;
+
+comment on function retrieval.put_sparse_embeddings(text, text, bigint[], sparsevec[], jsonb) is
+'Stores embeddings of chunks in a sparse space (null: the active one), as put_embeddings does. An HNSW index holds 1,000 elements that are not zero: of more, the largest are kept, with a warning.';
+-- end
+
+-- begin sql/put_token_embeddings.sql
+-- Stores the vectors that a late-interaction model makes of each token of a chunk.
+create or replace function retrieval.put_token_embeddings(
+    collection text, space text, chunk_ids bigint[], token_counts integer[], embeddings halfvec[], signature jsonb default null)
+    returns integer
+    language plpgsql
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, 'multivector');
+    stored integer;
+begin
+    perform retrieval._check_signature(target, signature);
+    perform retrieval._check_same_number(chunk_ids, 'token_counts', cardinality(token_counts));
+    perform retrieval._check_token_counts(token_counts, cardinality(embeddings));
+    perform retrieval._check_embeddings(target, embeddings);
+    execute retrieval._put_statement(target) using chunk_ids, embeddings, token_counts;
+    get diagnostics stored = row_count;
+    return stored;
+end;
+$$;
+
+comment on function retrieval.put_token_embeddings(text, text, bigint[], integer[], halfvec[], jsonb) is
+'Stores embeddings of chunks in a multivector space (null: the active one), as put_embeddings does. embeddings holds the tokens of all chunks one after the other, token_counts how many belong to each chunk.';
+-- end
+
+-- begin sql/missing_embeddings.sql
+-- What is still to be embedded.
 create or replace function retrieval.missing_embeddings(collection text, space text, max_results integer default 1000)
     returns table (chunk_id bigint, title text, context text, content text)
     language plpgsql stable
 as $$
 declare
-    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, case when space is null then 'dense' end);
 begin
     return query execute format(
         'select c.chunk_id, c.title, c.context, c.content
          from retrieval.chunks c
          where c.collection_id = %s
-           and not exists (select from retrieval.embeddings e where e.space_id = %s and e.chunk_id = c.chunk_id)
+           and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)
          order by c.chunk_id
-         limit $1', target.collection_id, target.space_id)
+         limit $1', target.collection_id, retrieval._embedding_table(target.kind), target.space_id)
         using max_results;
 end;
 $$;
 
 comment on function retrieval.missing_embeddings(text, text, integer) is
-'Chunks that have no embedding in a space yet, in order of chunk_id, with what is to be embedded.';
+'Chunks that have no embedding in a space (null: the active dense one) yet, in order of chunk_id, with what is to be embedded.';
+-- end
+
+-- begin sql/cached_embeddings.sql
+-- The embedding cache: equal text under an equal signature is embedded once, whichever document or collection holds it.
+
+create or replace function retrieval._signature_hash(signature jsonb)
+    returns bytea
+    language sql immutable strict parallel safe
+    return sha256(convert_to(signature::text, 'UTF8'));
+
+comment on function retrieval._signature_hash(jsonb) is 'What stands for a signature in the embedding cache.';
+
+create or replace function retrieval.cached_embeddings(signature jsonb, text_hashes bytea[])
+    returns table (text_hash bytea, embedding halfvec, sparse_embedding sparsevec, token_embeddings halfvec[])
+    language plpgsql
+    set search_path from current
+as $$
+begin
+    -- to the hour: a cache that is read often must not be written as often; and a reader waits for nobody
+    with due as (
+        select c.signature_hash, c.text_hash
+        from retrieval.embedding_cache c
+        where c.signature_hash = retrieval._signature_hash(signature) and c.text_hash = any (text_hashes)
+          and c.used_at < now() - interval '1 hour'
+        for no key update skip locked)
+    update retrieval.embedding_cache c set used_at = now()
+    from due d
+    where c.signature_hash = d.signature_hash and c.text_hash = d.text_hash;
+    return query
+        select c.text_hash, c.embedding, c.sparse_embedding, c.token_embeddings
+        from retrieval.embedding_cache c
+        where c.signature_hash = retrieval._signature_hash(signature) and c.text_hash = any (text_hashes);
+end;
+$$;
+
+comment on function retrieval.cached_embeddings(jsonb, bytea[]) is
+'The embeddings that the cache holds of texts under a signature, in no order; a text is named by the SHA-256 of its UTF-8. One of the three columns is filled, by the model''s kind.';
+
+create or replace function retrieval._cache_embeddings(cached retrieval.embedding_cache[])
+    returns void
+    language sql
+begin atomic
+    insert into retrieval.embedding_cache
+    select distinct on ((c).signature_hash, (c).text_hash) (c).* from unnest(cached) c
+    order by (c).signature_hash, (c).text_hash  -- so that two writers cannot deadlock
+    on conflict (signature_hash, text_hash) do update set used_at = excluded.used_at;
+end;
+
+comment on function retrieval._cache_embeddings(retrieval.embedding_cache[]) is 'Puts embeddings into the cache.';
+
+create or replace function retrieval.cache_embeddings(signature jsonb, text_hashes bytea[], embeddings halfvec[])
+    returns void
+    language sql
+    set search_path from current
+begin atomic
+    select retrieval._cache_embeddings(array_agg(row(retrieval._signature_hash(signature), t.text_hash, t.embedding, null, null, now())::retrieval.embedding_cache))
+    from unnest(text_hashes, embeddings) t(text_hash, embedding);
+end;
+
+comment on function retrieval.cache_embeddings(jsonb, bytea[], halfvec[]) is 'Puts dense embeddings of texts into the cache.';
+
+create or replace function retrieval.cache_sparse_embeddings(signature jsonb, text_hashes bytea[], embeddings sparsevec[])
+    returns void
+    language sql
+    set search_path from current
+begin atomic
+    select retrieval._cache_embeddings(array_agg(row(retrieval._signature_hash(signature), t.text_hash, null, t.embedding, null, now())::retrieval.embedding_cache))
+    from unnest(text_hashes, embeddings) t(text_hash, embedding);
+end;
+
+comment on function retrieval.cache_sparse_embeddings(jsonb, bytea[], sparsevec[]) is 'Puts sparse embeddings of texts into the cache.';
+
+create or replace function retrieval.cache_token_embeddings(signature jsonb, text_hashes bytea[], token_counts integer[], embeddings halfvec[])
+    returns void
+    language sql
+    set search_path from current
+begin atomic
+    select retrieval._check_token_counts(token_counts, cardinality(embeddings));
+    select retrieval._cache_embeddings(array_agg(row(retrieval._signature_hash(signature), t.text_hash, null, null,
+                                                     cache_token_embeddings.embeddings[t.last - t.count + 1:t.last], now())::retrieval.embedding_cache))
+    from (select u.text_hash, u.count, sum(u.count) over (order by u.ordinality) as last
+          from unnest(text_hashes, token_counts) with ordinality u(text_hash, count, ordinality)) t;
+end;
+
+comment on function retrieval.cache_token_embeddings(jsonb, bytea[], integer[], halfvec[]) is
+'Puts token embeddings of texts into the cache: those of all texts one after the other, with the number of each text.';
+
+create or replace function retrieval.trim_embedding_cache(maximum_bytes bigint)
+    returns bigint
+    language sql
+begin atomic
+    with sizes as (
+        select c.signature_hash, c.text_hash,
+               -- a row has some 100 bytes beside its vector, index entries included
+               sum(100 + coalesce(pg_column_size(c.embedding), 0) + coalesce(pg_column_size(c.sparse_embedding), 0)
+                   + coalesce(pg_column_size(c.token_embeddings), 0)) over (order by c.used_at desc, c.signature_hash, c.text_hash) as bytes
+        from retrieval.embedding_cache c),
+    free as (  -- what another session uses just now stays
+        select c.signature_hash, c.text_hash
+        from retrieval.embedding_cache c
+        join sizes s on c.signature_hash = s.signature_hash and c.text_hash = s.text_hash
+        where s.bytes > maximum_bytes
+        for update of c skip locked),
+    removed as (
+        delete from retrieval.embedding_cache c
+        using free f
+        where c.signature_hash = f.signature_hash and c.text_hash = f.text_hash
+        returning 1)
+    select count(*) from removed;
+end;
+
+comment on function retrieval.trim_embedding_cache(bigint) is
+'Removes what was used longest ago from the embedding cache, until it holds no more than so many bytes; returns how many embeddings.';
 -- end
 
 -- begin sql/neighbouring_chunks.sql
@@ -2329,4 +3627,260 @@ create or replace function retrieval._best_fragments(marked text, most integer, 
     end;
 
 comment on function retrieval._best_fragments(text, integer, integer) is 'The fragments of a marked text that hold the most marks.';
+-- end
+
+-- begin sql/estimate_space.sql
+-- What a dense space will take on disk, and what its index takes to build, before there is one.
+--
+-- Computed from how PostgreSQL and pgvector lay out their pages: 8192 bytes less a header of 24; per tuple a line
+-- pointer of 4; lengths are rounded up to a multiple of 8 (MAXALIGN). Of a relation it is the main fork, as
+-- pg_relation_size counts it, freshly loaded: no dead rows, no duplicate vectors (of which HNSW stores up to ten
+-- once), chunks stored in the order of their ids. Sparse spaces are not estimated, as their size is that of texts
+-- nobody has seen yet, nor are multivector ones, which have no index and whose size is 2 bytes times dimensions for
+-- every token.
+
+create or replace function retrieval._aligned(bytes numeric)
+    returns bigint
+    language sql immutable
+    return ceil(bytes / 8) * 8;
+
+-- A halfvec is 4 bytes of length, 2 + 2 of dimensions and padding, 2 per dimension; a bit string 4 + 4, 1 per 8.
+create or replace function retrieval._vector_bytes(dimensions integer, quantization text)
+    returns integer
+    language sql immutable
+    return 8 + case quantization when 'bit' then (dimensions + 7) / 8 else 2 * dimensions end;
+
+-- The partition: rows have a header of 24 (23 aligned), three bigint and the embedding, whose storage is plain, so
+-- never out of line nor with a short header. The primary key: leaves have 16 bytes of special space, tuples of
+-- 8 + 16, and are left 90 % full by ascending keys (BTREE_DEFAULT_FILLFACTOR); above them come tuples of 8 + 8, as
+-- suffix truncation leaves the chunk_id, on pages 70 % full (BTREE_NONLEAF_FILLFACTOR); then the metapage.
+create or replace function retrieval._estimate_heap(chunks bigint, dimensions integer)
+    returns bigint
+    language sql immutable
+as $$
+    with leaf as (select ceil(chunks / floor(8152 * 0.9 / 28)) as pages)
+    select 8192 * (ceil(chunks::numeric / (8168 / (retrieval._aligned(48 + retrieval._vector_bytes(dimensions, 'half')) + 4)))
+                   + pages + case when pages > 1 then ceil(pages / floor(8152 * 0.7 / 20)) else 0 end + 1)::bigint
+    from leaf
+$$;
+
+-- HNSW, pgvector's hnsw.h: a page has 8 bytes of special space and holds pairs of tuples: an element (72 bytes, of
+-- which 60 for ten heap tids, and the vector) and its neighbours (4, and per level m tids of 6, on the lowest level
+-- 2 m). A pair is not torn unless it is larger than a page, and then has two. Of m elements one reaches the next
+-- level (HnswGetMl), m / (m - 1) - 1 more levels on average.
+create or replace function retrieval._estimate_hnsw(chunks bigint, vector_bytes integer, m integer)
+    returns bigint
+    language sql immutable
+as $$
+    with pair as (
+        select retrieval._aligned(72 + vector_bytes) + retrieval._aligned(4 + 12 * m) + 8 as bytes, 6.0 * m as level),
+    page as (
+        select bytes, level, floor(8160 / bytes) as pairs from pair)
+    select 8192 * (1 + ceil(chunks * case
+        when pairs = 0 then 2
+        else 1 / least(8160 / (bytes + level / (m - 1)),
+                       -- where no level more fits, it costs the page its last pair
+                       pairs - case when pairs * bytes + level > 8160 then 1 - (1 - 1.0 / m) ^ pairs else 0 end) end))::bigint
+    from page
+$$;
+
+-- The graph in memory, hnsw.h and hnswbuild.c: an element of 128 bytes, the vector, a list of 8 bytes per level, on
+-- each level an array of 8 and 16 per neighbour; every allocation with its chunk header of 8 (24 before PostgreSQL
+-- 16). Memory comes in blocks of 1 MB; a parallel build sets 4 MB aside.
+create or replace function retrieval._estimate_hnsw_memory(chunks bigint, vector_bytes integer, m integer)
+    returns bigint
+    language sql stable
+as $$
+    with header as (select case when current_setting('server_version_num')::integer >= 160000 then 8 else 24 end as bytes)
+    select ceil(chunks * (128 + retrieval._aligned(vector_bytes) + 8 + 8 + 32 * m + 4 * bytes + (8 + 8 + 16 * m + bytes) / (m - 1.0)))::bigint
+           + 5 * 1048576
+    from header
+$$;
+
+-- IVFFlat, ivfflat.h: a metapage; the lists' centres, 8 bytes and a vector each; per list its own chain of pages.
+-- An index tuple is 8 bytes and the vector, which loses 3 bytes of its header if it is short (VARATT_CAN_MAKE_SHORT).
+-- Lists differ in length; as if exponentially distributed, a list of x pages on average takes 1 / (1 - exp(-1 / x)).
+create or replace function retrieval._estimate_ivfflat(chunks bigint, vector_bytes integer, lists integer)
+    returns bigint
+    language sql immutable
+as $$
+    with page as (
+        select 8160 / (retrieval._aligned(8 + vector_bytes) + 4) as centres,
+               8160 / (retrieval._aligned(8 + vector_bytes - case when vector_bytes <= 130 then 3 else 0 end) + 4) as vectors)
+    select 8192 * (1 + ceil(lists::numeric / centres)
+                   + case lists when 1 then ceil(chunks::numeric / vectors)
+                                else ceil(lists / (1 - exp(greatest(- lists::double precision * vectors / chunks, -700)))) end)::bigint
+    from page
+$$;
+
+create or replace function retrieval._index_option(index_options jsonb, option text, fallback bigint, minimum integer, maximum integer)
+    returns integer
+    language plpgsql immutable
+as $$
+declare
+    value constant text := index_options ->> option;
+begin
+    if value is null then
+        return fallback;
+    elsif value !~ '^\d{1,5}$' or value::integer not between minimum and maximum then
+        raise exception 'index_options: % must be a whole number between % and %, not %', option, minimum, maximum, value
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return value;
+end;
+$$;
+
+create or replace function retrieval._check_estimate(index_options jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    option text;
+begin
+    if index_options is null or jsonb_typeof(index_options) <> 'object' then
+        raise exception 'index_options must be an object such as {"m": 16, "lists": 100}' using errcode = 'invalid_parameter_value';
+    end if;
+    for option in select jsonb_object_keys(index_options) loop
+        perform retrieval._check_choice('index_options: option', option, array['m', 'ef_construction', 'lists']);
+    end loop;
+end;
+$$;
+
+create or replace function retrieval.estimate_space(chunks bigint, dimensions integer, index_options jsonb default '{}')
+    returns table (index_method text, quantization text, heap_bytes bigint, index_bytes bigint, build_memory_bytes bigint)
+    language plpgsql stable rows 5
+as $$
+declare
+    m integer;
+    lists integer;
+    heap bigint;
+begin
+    perform retrieval._check_count('chunks', chunks, 1000000000000);
+    perform retrieval._check_count('dimensions', dimensions, 4000);
+    perform retrieval._check_estimate(index_options);
+    m := retrieval._index_option(index_options, 'm', 16, 2, 100);
+    -- without the option as build_index chooses, and as pgvector recommends
+    lists := retrieval._index_option(index_options, 'lists',
+        least(32768, greatest(1, case when chunks <= 1000000 then chunks / 1000 else sqrt(chunks)::bigint end)), 1, 32768);
+    heap := retrieval._estimate_heap(chunks, dimensions);
+    return query
+        select o.index_method, o.quantization, heap,
+               case o.index_method
+                   when 'none' then 0::bigint
+                   when 'hnsw' then retrieval._estimate_hnsw(chunks, v.bytes, m)
+                   else retrieval._estimate_ivfflat(chunks, v.bytes, lists) end,
+               case o.index_method when 'hnsw' then retrieval._estimate_hnsw_memory(chunks, v.bytes, m) end
+        from (values ('none', 'half'), ('hnsw', 'half'), ('hnsw', 'bit'), ('ivfflat', 'half'), ('ivfflat', 'bit'))
+                 o(index_method, quantization),
+             retrieval._vector_bytes(dimensions, o.quantization) v(bytes);
+end;
+$$;
+
+comment on function retrieval._aligned(numeric) is 'A length rounded up to a multiple of 8.';
+comment on function retrieval._vector_bytes(integer, text) is 'The length of a stored halfvec or bit string.';
+comment on function retrieval._estimate_heap(bigint, integer) is 'Bytes of a partition of retrieval.embeddings and its primary key.';
+comment on function retrieval._estimate_hnsw(bigint, integer, integer) is 'Bytes of an HNSW index.';
+comment on function retrieval._estimate_hnsw_memory(bigint, integer, integer) is 'Bytes of the graph while an HNSW index is built.';
+comment on function retrieval._estimate_ivfflat(bigint, integer, integer) is 'Bytes of an IVFFlat index.';
+comment on function retrieval._index_option(jsonb, text, bigint, integer, integer) is 'A whole number among index options, or the fallback; 22023 out of bounds.';
+comment on function retrieval._check_estimate(jsonb) is '22023 where index options to be estimated are not an object of known ones.';
+comment on function retrieval.estimate_space(bigint, integer, jsonb) is
+'What a dense space of so many chunks will take, one row for each index_method and quantization that create_space offers: heap_bytes is the table with its primary key, index_bytes the vector index, build_memory_bytes the maintenance_work_mem with which an HNSW graph is built in memory (null for the others: IVFFlat names the memory that it lacks). index_options: m, ef_construction (which takes no space) and lists. An upper bound where vectors occur more than once.';
+-- end
+
+-- begin sql/describe_space.sql
+-- What the vectors of a dense space look like, from a sample: enough to see that two models share a space, that
+-- vectors are not normalised, or that a model gives everything the same vector. retrieval doctor judges the figures.
+--
+-- Small spaces are sampled by the least hashes of chunk_id, larger ones from pages drawn first (tablesample system,
+-- always the same ones; four times as many rows as wanted, so that neighbours on a page do not fill the sample): equal
+-- tables give equal figures. However large the space, no more than `sample` vectors and their neighbours are compared;
+-- only count(*) goes over all rows, by the primary key.
+
+-- Connects vectors whose cosine is beyond chance (of unrelated vectors its deviation is 1 / sqrt(dimensions)) and
+-- returns how large the second largest connected group is. Vectors of one model hang together by some chain even
+-- where they are about different things; those of two models hardly ever.
+create or replace function retrieval._separate_share(vectors halfvec[], dimensions integer)
+    returns double precision
+    language plpgsql immutable strict
+    set search_path from current
+as $$
+declare
+    farthest constant double precision := 1 - 5 / sqrt(dimensions);
+    unreached halfvec[] := vectors;
+    reached halfvec[];
+    sizes integer[];
+    before integer;
+begin
+    while cardinality(unreached) > 0 loop
+        before := cardinality(unreached);
+        reached := unreached[1:1];
+        unreached := unreached[2:];
+        while cardinality(reached) > 0 loop
+            select array_agg(u.vector) filter (where u.near), array_agg(u.vector) filter (where not u.near) into reached, unreached
+            from (select v.vector, exists (select from unnest(reached) r(vector) where r.vector <=> v.vector < farthest) as near
+                  from unnest(unreached) v(vector)) u;
+        end loop;
+        sizes := sizes || before - coalesce(cardinality(unreached), 0);
+    end loop;
+    return (select s.size from unnest(sizes) s(size) order by s.size desc offset 1 limit 1)::double precision / cardinality(vectors);
+end;
+$$;
+
+comment on function retrieval._separate_share(halfvec[], integer) is
+'The share of the second largest group of vectors that no cosine above 5 / sqrt(dimensions) connects with the rest; null where all are connected.';
+
+create or replace function retrieval.describe_space(collection text, space text default null, sample integer default 1000)
+    returns table (
+        embeddings bigint, sampled bigint, mean_cosine double precision,
+        neighbour_pairs bigint, neighbour_cosine double precision, negative_neighbours double precision,
+        norm_minimum double precision, norm_mean double precision, norm_maximum double precision, norm_deviation double precision,
+        duplicate_vectors double precision, zero_vectors double precision, separate_vectors double precision)
+    language plpgsql stable rows 1
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+    stored bigint;
+begin
+    perform retrieval._check_count('sample', sample);
+    execute format('select count(*) from retrieval.%I', retrieval._embedding_partition(target)) into stored;
+    return query execute format(
+        'with vectors as materialized (
+             select e.chunk_id, e.embedding, l2_norm(e.embedding) as norm, row_number() over (order by hashint8extended(e.chunk_id, 0), e.chunk_id) as number
+             from retrieval.%1$I e tablesample system (%2$s) repeatable (0)
+             order by number limit %3$s),
+         -- one after the other in the order of their hashes: random pairs
+         random_pairs as (
+             select 1 - (v.embedding <=> lead(v.embedding) over (order by v.number)) as cosine from vectors v where v.norm > 0),
+         neighbours as (
+             select 1 - (v.embedding <=> e.embedding) as cosine
+             from vectors v
+             join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = v.chunk_id
+             join retrieval.chunks n on n.collection_id = %4$s and n.document_id = c.document_id and n.position = c.position + 1
+             join retrieval.%1$I e on e.chunk_id = n.chunk_id
+             where v.norm > 0 and l2_norm(e.embedding) > 0),
+         equal as (
+             select count(*) as vectors, count(distinct (coalesce(c.title, ''''), c.context, c.content)) as texts
+             from vectors v join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = v.chunk_id
+             group by v.embedding),
+         -- fewer vectors, or of fewer dimensions, fall apart by themselves
+         distinct_vectors as (
+             select d.embedding from (select v.embedding, min(v.number) as number from vectors v where v.norm > 0 group by v.embedding) d
+             where %5$s >= 384 order by d.number limit 400)
+         select $1, count(*), (select avg(cosine) from random_pairs),
+                (select count(*) from neighbours), (select avg(cosine) from neighbours),
+                (select count(*) filter (where cosine < 0)::double precision / nullif(count(*), 0) from neighbours),
+                min(norm), avg(norm), max(norm), stddev_pop(norm),
+                (select coalesce(sum(e.vectors) filter (where e.texts > 1), 0) from equal e)::double precision / nullif(count(*), 0),
+                count(*) filter (where norm = 0)::double precision / nullif(count(*), 0),
+                (select case when count(*) = 400 then coalesce(retrieval._separate_share(array_agg(embedding), %5$s), 0) end from distinct_vectors)
+         from vectors',
+        retrieval._embedding_partition(target), least(100, 400.0 * sample / greatest(stored, 1)), sample, target.collection_id, target.dimensions)
+        using stored;
+end;
+$$;
+
+comment on function retrieval.describe_space(text, text, integer) is
+'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content; zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
 -- end

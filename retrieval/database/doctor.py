@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select, text
 
 from retrieval import orm
 from retrieval.database.schema import check_schema, head_revision
+from retrieval.database.vectors import figures_message, find_problems, is_enough
 from retrieval.errors import SchemaMismatch
 
 
@@ -22,7 +23,7 @@ class Finding:
 
 
 def diagnose(connection: Connection) -> Iterator[Finding]:
-    """Look at the server, the schema and every collection. Reads every chunk."""
+    """Look at the server, the schema and every collection. Reads every chunk, vectors by sample."""
     yield from _server(connection)
     try:
         check_schema(connection)
@@ -80,16 +81,34 @@ def _collection(connection: Connection, collection_id: int, name: str) -> Iterat
         yield Finding("ok", subject, "statistics are exact")
     spaces = select(orm.Space).where(orm.Space.collection_id == collection_id)
     for space in connection.execute(spaces.with_only_columns(*orm.Space.__table__.columns)).all():
-        yield _space(connection, name, space.name, space.space_id, space.index_method)
+        yield from _space(connection, name, space)
 
 
-def _space(
-    connection: Connection, collection: str, space: str, space_id: int, index_method: str
-) -> Finding:
-    subject = f"space {space} of {collection}"
+def _space(connection: Connection, collection: str, space: Any) -> Iterator[Finding]:
+    """Look at one space, and at its vectors if they are dense and not too few."""
+    figures = _figures(connection, collection, space.name) if space.kind == "dense" else None
+    judged = figures is not None and is_enough(figures)
+    remark = "; too few vectors to judge them" if figures is not None and not judged else ""
+    yield _state(connection, collection, space, remark)
+    if not judged:
+        return
+    subject = f"vectors of {space.name} in {collection}"
+    yield Finding("ok", subject, figures_message(figures))
+    for message, advice in find_problems(figures, space.metric):
+        yield Finding("warning", subject, message, advice)
+
+
+def _figures(connection: Connection, collection: str, space: str) -> Any:
+    statement = text("select * from retrieval.describe_space(:collection, :space)")
+    return connection.execute(statement, {"collection": collection, "space": space}).one()
+
+
+def _state(connection: Connection, collection: str, space: Any, remark: str) -> Finding:
+    """Whether every chunk has an embedding and the index exists."""
+    subject = f"space {space.name} of {collection}"
     missing = connection.execute(
         select(
-            orm.call("missing_embeddings", collection=collection, space=space, max_results=1)
+            orm.call("missing_embeddings", collection=collection, space=space.name, max_results=1)
             .table_valued("chunk_id")
             .c.chunk_id
         )
@@ -97,13 +116,12 @@ def _space(
     if missing:
         return Finding("warning", subject, "chunks lack embeddings", "ingest again to embed them")
     indexed = connection.scalar(
-        text(
-            "select bool_or(indisvalid) from pg_index "
-            "where indexrelid = to_regclass('retrieval.embeddings_' || :space_id || '_index')"
-        ),
-        {"space_id": str(space_id)},
+        text("select retrieval._has_index(s) from retrieval.spaces s where s.space_id = :space_id"),
+        {"space_id": space.space_id},
     )
-    if index_method != "none" and not indexed:
-        advice = f"run: select retrieval.build_index('{collection}', '{space}')"
+    if space.index_method != "none" and not indexed:
+        kind = "" if space.kind == "dense" else f", '{space.kind}'"
+        advice = f"run: select retrieval.build_index('{collection}', '{space.name}'{kind})"
         return Finding("warning", subject, "has no index, so every search reads all of it", advice)
-    return Finding("ok", subject, "complete and indexed" if indexed else "complete, exact")
+    state = "complete and indexed" if indexed else "complete, exact"
+    return Finding("ok", subject, f"{state}{remark}")

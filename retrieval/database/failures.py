@@ -17,6 +17,7 @@ _KINDS: dict[str, type[errors.RetrievalError]] = {
     "42704": errors.NotFound,
     "42710": errors.AlreadyExists,
     "55000": errors.NotReady,
+    "55006": errors.NotReady,
     "08": errors.DatabaseUnavailable,
     "28": errors.DatabaseUnavailable,
     "3D000": errors.DatabaseUnavailable,

@@ -5,10 +5,18 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pgvector import SparseVector
 
+from retrieval.embedding.kinds import Kind
 from retrieval.embedding.signature import Signature
 
-Embeddings = NDArray[np.float32]
+Floats = NDArray[np.float32]
+
+# One text: dense (dimensions,), sparse, or multivector (tokens, dimensions).
+Embedding = Floats | SparseVector
+# Several texts: dense (texts, dimensions), else one item per text.
+Embeddings = Floats | list[SparseVector] | list[Floats]
+
 Progress = Callable[[int], None]
 
 
@@ -16,13 +24,18 @@ Progress = Callable[[int], None]
 class Embedder(Protocol):
     """Turns texts into vectors; may be called from several threads at once.
 
-    An embedder that needs a model loads it on first need, and every member but `model` may then
-    raise ModelUnavailable.
+    An embedder that needs a model loads it on first need, and every member but `model` and `kind`
+    may then raise ModelUnavailable, or InvalidInput where the model has fewer dimensions than were
+    asked for.
     """
 
     @property
     def model(self) -> str:
-        """The name from which `create_embedder` makes this embedder again."""
+        """The name from which `create_embedder`, with kind and dimensions, makes it again."""
+
+    @property
+    def kind(self) -> Kind:
+        """Whether a text gets one vector, a sparse one, or a vector for each token."""
 
     @property
     def signature(self) -> Signature:
@@ -30,7 +43,7 @@ class Embedder(Protocol):
 
     @property
     def dimensions(self) -> int:
-        """The length of each vector."""
+        """The length of each vector; for a sparse one the size of the vocabulary."""
 
     @property
     def max_tokens(self) -> int:
@@ -39,14 +52,14 @@ class Embedder(Protocol):
     def embed_documents(
         self, texts: Sequence[str], *, on_progress: Progress | None = None
     ) -> Embeddings:
-        """Return float32 of shape (len(texts), dimensions), rows in the order of the texts.
+        """Return one embedding for each text, in the order of the texts.
 
         `on_progress` is called with the number of texts done since its last call. A text beyond
         `max_tokens` is embedded by its beginning.
         """
 
-    def embed_query(self, text: str) -> Embeddings:
-        """Return float32 of shape (dimensions,)."""
+    def embed_query(self, text: str) -> Embedding:
+        """Return the embedding of a query, which a model may make another way than a document's."""
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens, special tokens not counted."""

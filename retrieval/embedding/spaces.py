@@ -1,10 +1,10 @@
 """The spaces that a retriever has met, with the embedders that fit them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from retrieval.embedding import Embedder, Signature, create_embedder
+from retrieval.embedding import Embedder, Kind, Signature, create_embedder
 from retrieval.errors import NotFound, RetrievalError, SpaceMismatch
 
 
@@ -15,6 +15,13 @@ class KnownSpace:
     name: str
     signature: Mapping[str, Any]
     embedder: Embedder
+    space_id: int = 0
+    state: str = "active"
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its embeddings."""
+        return self.embedder.kind
 
 
 class KnownSpaces:
@@ -26,7 +33,7 @@ class KnownSpaces:
 
     def __init__(self, embedder: Embedder | None) -> None:
         self.embedder = embedder
-        self._embedders: dict[str, Embedder] = {embedder.model: embedder} if embedder else {}
+        self._embedders: list[Embedder] = [embedder] if embedder else []
         self._spaces: dict[tuple[str, str | None], KnownSpace] = {}
 
     def get(self, collection: str, space: str | None) -> KnownSpace | None:
@@ -45,26 +52,57 @@ class KnownSpaces:
             if space is not None:
                 raise NotFound(f"space {space} does not exist in collection {collection}")
             return None
-        embedder = self._fitting(row.model)
-        check_signature(embedder, row.name, row.signature)
-        known = KnownSpace(row.name, row.signature, embedder)
+        if self.embedder is not None and self.embedder.kind == row.kind:
+            check_signature(self.embedder, row.name, row.signature)
+        known = self.known(row)
         self._spaces[collection, space] = known
         return known
 
+    def known(self, row: Any) -> KnownSpace:
+        """A row of `retrieval.spaces` with an embedder that fits it.
+
+        An embedder that the caller gave comes first, then one made from the model's name.
+        """
+        embedder = _fitting(self._embedders, self.embedder, row)
+        if embedder is None:
+            embedder = _created(row)
+            check_signature(embedder, row.name, row.signature)
+            self.remember(embedder)
+        return KnownSpace(row.name, row.signature, embedder, row.space_id, row.state)
+
     def remember(self, embedder: Embedder) -> None:
-        """Use this embedder for the spaces of its model."""
-        self._embedders[embedder.model] = embedder
+        """Use this embedder for the spaces that it fits."""
+        if embedder not in self._embedders:
+            self._embedders.append(embedder)
 
     def forget(self, collection: str) -> None:
         """Drop what is known about a collection."""
         self._spaces = {key: known for key, known in self._spaces.items() if key[0] != collection}
 
-    def _fitting(self, model: str) -> Embedder:
-        if self.embedder is not None:
-            return self.embedder
-        if model not in self._embedders:
-            self._embedders[model] = create_embedder(model)
-        return self._embedders[model]
+
+def _fitting(embedders: Iterable[Embedder], given: Embedder | None, row: Any) -> Embedder | None:
+    """The first embedder whose vectors belong into a space.
+
+    Comparing signatures loads the model, so only those are compared that may be the space's: of its
+    name, or given by the caller, who may have the same weights in another place.
+    """
+    for embedder in embedders:
+        if embedder.kind != row.kind or (embedder is not given and embedder.model != row.model):
+            continue
+        if not row.signature:
+            if embedder.dimensions == row.dimensions:
+                return embedder
+        elif embedder.signature.matches(Signature.from_json(dict(row.signature))):
+            return embedder
+    return None
+
+
+def _created(row: Any) -> Embedder:
+    """An embedder by the name of a space's model, shortened where the space is."""
+    embedder = create_embedder(row.model, kind=row.kind)
+    if row.kind != "dense" or embedder.dimensions == row.dimensions:
+        return embedder
+    return create_embedder(row.model, kind=row.kind, dimensions=row.dimensions)
 
 
 def check_signature(embedder: Embedder, space: str, signature: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
-"""Counts a model's tokens without touching the tokenizer that the model itself uses."""
+"""Counts a model's tokens, and tells its tokenizer from others, without changing its state."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +27,27 @@ def token_counter(tokenizer: Any) -> TokenCounter:
     copy.no_truncation()
     copy.no_padding()
     return lambda text: len(copy.encode(text, add_special_tokens=False).ids)
+
+
+def tokenizer_sha256(tokenizer: Any) -> str | None:
+    """Return the SHA-256 over what decides how a text is cut, None where it cannot be told.
+
+    Truncation and padding are left out, as they change with every call, and so are settings
+    without a value, which a newer version of the tokenizers library may write and an older not.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if isinstance(backend, Tokenizer):
+        parts = json.loads(backend.to_str(), object_hook=_without_nulls)
+        parts = {name: parts[name] for name in parts.keys() - {"truncation", "padding"}}
+    elif hasattr(tokenizer, "get_vocab"):
+        parts = {"type": type(tokenizer).__name__, "vocabulary": tokenizer.get_vocab()}
+    else:
+        return None
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def _without_nulls(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def special_tokens(tokenizer: Any) -> int:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 # In the order in which a folder's weights are preferred by the libraries that load them.
 WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin")
@@ -28,11 +29,16 @@ def _weight_files(folder: Path) -> Iterator[Path]:
 def _module_folders(folder: Path) -> Iterator[Path]:
     """Yield the folder and those of the model's modules; exports for other engines are none."""
     yield folder
-    listing = folder / "modules.json"
-    modules = json.loads(listing.read_text("utf-8")) if listing.is_file() else []
-    for path in filter(None, (module["path"] for module in modules)):
+    modules = _listed(folder / "modules.json", [])
+    # a module with routes may be in the folder itself, and those of its routes in folders below
+    routes = _listed(folder / "router_config.json", {}).get("types", {})
+    for path in filter(None, (*(module["path"] for module in modules), *routes)):
         yield folder / path
         yield from (below for below in (folder / path).rglob("*") if below.is_dir())
+
+
+def _listed(file: Path, default: Any) -> Any:
+    return json.loads(file.read_text("utf-8")) if file.is_file() else default
 
 
 def _preferred(folder: Path) -> Iterable[Path]:

@@ -1,6 +1,6 @@
 """From files and documents to stored, embedded chunks."""
 
 from retrieval.ingestion.report import Failure, IngestReport
-from retrieval.ingestion.run import IngestRun, Source
+from retrieval.ingestion.run import IngestRun, Progress, Source
 
-__all__ = ["Failure", "IngestReport", "IngestRun", "Source"]
+__all__ = ["Failure", "IngestReport", "IngestRun", "Progress", "Source"]

@@ -22,6 +22,7 @@ class IngestReport:
     skipped: int = 0
     chunks: int = 0
     failures: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def done(self) -> int:

@@ -1,25 +1,24 @@
-"""One ingestion: load, chunk, embed, store, some documents at a time.
-
-The steps are the same for the synchronous and the asynchronous retriever; those that touch the
-database take a connection, those that compute take none.
-"""
+"""One ingestion: load, chunk, embed, store, some documents at a time."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from retrieval import orm
 from retrieval.database import from_database_error
 from retrieval.document import Document
-from retrieval.embedding import Embeddings, HashingEmbedder
-from retrieval.embedding.spaces import KnownSpace
-from retrieval.errors import InvalidInput, LoadError
+from retrieval.embedding import Embedder, HashingEmbedder
+from retrieval.embedding.cache import embed_documents, trim_cache
+from retrieval.embedding.spaces import KnownSpace, KnownSpaces
+from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
 from retrieval.ingestion.chunk import chunk_document, embedding_text
+from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.load import find_files, load_documents
 from retrieval.ingestion.normalise import is_storable, normalise_text
 from retrieval.ingestion.report import Failure, IngestReport
@@ -29,41 +28,85 @@ from retrieval.ingestion.store import (
     put_documents,
     put_embeddings,
     stored_hashes,
+    written_spaces,
 )
+from retrieval.steps import Compute, Query, Steps
 
 Source = str | Path | Document
+Progress = Callable[[int, int], None]
 
 # One transaction: enough for the model's batches to fill, little to lose to an interruption.
 BATCH_DOCUMENTS = 64
 BATCH_CHARACTERS = 500_000
-MISSING_CHUNKS = 512
 BULK_CHUNKS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class MissingChunk:
-    """A stored chunk without an embedding, and the text that the model sees of it."""
-
-    chunk_id: int
-    text: str
 
 
 class IngestRun:
     """The steps of one ingestion into one collection, and the report that they fill."""
 
     def __init__(
-        self, collection: str, sources: Iterable[Source] | Source, space: KnownSpace | None
+        self,
+        collection: str,
+        sources: Iterable[Source] | Source,
+        known_spaces: KnownSpaces,
+        on_progress: Progress | None = None,
     ) -> None:
         self.collection = collection
-        self.space = space
-        # without a space nothing is embedded, but chunks still need a size
-        self.embedder = space.embedder if space else HashingEmbedder()
         self.report = IngestReport()
+        self._known_spaces = known_spaces
+        self._on_progress = on_progress or (lambda done, total: None)
+        self._spaces: dict[int, KnownSpace] = {}
+        self._left_out: set[int] = set()
         self._documents: list[Document] = []
         self._keys: set[str] = set()
         self._files: list[Path | LoadError] = []
         self._sort_sources([sources] if isinstance(sources, Source) else sources)
         self.total = len(self._documents) + len(self._files)
+
+    def steps(self) -> Steps[IngestReport]:
+        """Do it all."""
+        yield from self._learn_spaces()
+        self._on_progress(0, self.total)
+        batches = self._batches()
+        while batch := (yield Compute(lambda: next(batches, None))):
+            known = yield Query(partial(self._known_hashes, batch=batch))
+            prepared = yield Compute(partial(self._prepare, batch, known))
+            yield from self._embed_and_store(prepared, known)
+            self._on_progress(self.report.done, self.total)
+        self._on_progress(self.report.done, self.total)  # with what failed after the last batch
+        for space in self._spaces.values():
+            yield from fill_space(self.collection, space)
+        yield Query(self._finish)
+        return self.report
+
+    def _learn_spaces(self) -> Steps[None]:
+        rows = yield Query(partial(written_spaces, collection=self.collection))
+        self._spaces = {}
+        for row in rows:
+            if row.space_id not in self._left_out:
+                space = yield Compute(partial(self._known_space, row))
+                if space is not None:
+                    self._spaces[row.space_id] = space
+
+    def _known_space(self, row: Any) -> KnownSpace | None:
+        """The space with its embedder; one that no search uses may be left for later."""
+        if row.state == "active":
+            return self._known_spaces.learn(self.collection, row.name, row)
+        try:
+            return self._known_spaces.known(row)
+        except ModelUnavailable as error:
+            self._left_out.add(row.space_id)
+            self.report.warnings.append(f"space {row.name} ({row.state}) was left out: {error}")
+            return None
+
+    @property
+    def _embedder(self) -> Embedder:
+        """The embedder that chunks are cut for: without a space they still need a size."""
+        by_weight = sorted(
+            self._spaces.values(),
+            key=lambda space: (space.state != "active", space.kind != "dense"),
+        )
+        return by_weight[0].embedder if by_weight else HashingEmbedder()
 
     def _sort_sources(self, sources: Iterable[Source]) -> None:
         paths = []
@@ -76,7 +119,7 @@ class IngestRun:
         self._files = list(found.files)
         self.report.skipped = found.skipped
 
-    def batches(self) -> Iterator[list[Document]]:
+    def _batches(self) -> Iterator[list[Document]]:
         """Load the documents; one that cannot be loaded goes into the report."""
         batch: list[Document] = []
         characters = 0
@@ -103,62 +146,106 @@ class IngestRun:
                 self._keys.add(document.key)
                 yield document
 
-    def known_hashes(
+    def _known_hashes(
         self, connection: Connection, batch: Sequence[Document]
     ) -> dict[str, str | None]:
         """What is stored already, by key."""
         return stored_hashes(connection, self.collection, [each.key for each in batch])
 
-    def prepare(
+    def _prepare(
         self, batch: Sequence[Document], known: dict[str, str | None]
     ) -> list[PreparedDocument]:
-        """Chunk and embed the documents that are new or have changed."""
+        """Chunk the documents that are new or have changed."""
+        embedder = self._embedder
         prepared = []
         for document in batch:
             try:
-                digest = content_hash(document, self.embedder.max_tokens)
+                digest = content_hash(document, embedder.max_tokens)
             except (TypeError, ValueError) as error:
                 self._fail(document.key, f"metadata is not JSON: {error}")
                 continue
             if known.get(document.key, "") == digest:
                 self.report.unchanged += 1
             else:
-                chunks = chunk_document(document, self.embedder)
-                prepared.append(PreparedDocument(document, digest, chunks, None))
-        return self._embed(prepared) if self.space else prepared
+                prepared.append(
+                    PreparedDocument(document, digest, chunk_document(document, embedder))
+                )
+        return prepared
 
-    def _embed(self, prepared: list[PreparedDocument]) -> list[PreparedDocument]:
+    def _embed_and_store(
+        self, prepared: list[PreparedDocument], known: dict[str, str | None]
+    ) -> Steps[None]:
+        """Store with an embedding in every space that is written at that moment.
+
+        Which these are is settled only in the transaction that stores; where a space was created or
+        activated since, nothing is stored and the documents are embedded for it first.
+        """
+        embedded: dict[int, KnownSpace] = {}
+        while prepared:
+            for space_id in self._spaces.keys() - embedded.keys():
+                embedded[space_id] = self._spaces[space_id]
+                prepared = yield from self._embed(prepared, embedded[space_id])
+            stored = yield Query(
+                partial(self._store, prepared=prepared, spaces=embedded, known=known)
+            )
+            if stored:
+                return
+            yield from self._learn_spaces()
+
+    def _embed(
+        self, prepared: Sequence[PreparedDocument], space: KnownSpace
+    ) -> Steps[list[PreparedDocument]]:
         texts = [
             embedding_text(each.document.title, chunk.context, chunk.content)
             for each in prepared
             for chunk in each.chunks
         ]
-        embeddings = self.embedder.embed_documents(texts)
-        ends = np.cumsum([len(each.chunks) for each in prepared])
+        embeddings = iter((yield from embed_documents(space, texts)))
         return [
-            replace(each, embeddings=embeddings[end - len(each.chunks) : end])
-            for each, end in zip(prepared, ends, strict=True)
+            replace(
+                each,
+                embeddings={
+                    **each.embeddings,
+                    space.space_id: [next(embeddings) for _ in each.chunks],
+                },
+            )
+            for each in prepared
         ]
 
-    def store(
+    def _store(
         self,
         connection: Connection,
         prepared: Sequence[PreparedDocument],
+        spaces: Mapping[int, KnownSpace],
+        known: dict[str, str | None],
+    ) -> bool:
+        """Store a batch, unless a space is written that it has no embeddings for."""
+        written = {row.space_id for row in written_spaces(connection, self.collection)}
+        if written - spaces.keys() - self._left_out:
+            return False
+        self._store_all(
+            connection, prepared, [spaces[each] for each in sorted(written & spaces.keys())], known
+        )
+        return True
+
+    def _store_all(
+        self,
+        connection: Connection,
+        prepared: Sequence[PreparedDocument],
+        spaces: Sequence[KnownSpace],
         known: dict[str, str | None],
     ) -> None:
         """Store a batch; where the database refuses it, one by one, to find the one at fault."""
-        if not prepared:
-            return
         try:
             with connection.begin_nested():
-                self._store(connection, prepared)
+                self._put(connection, prepared, spaces)
         except DBAPIError as error:
             reason = from_database_error(error)
             if not isinstance(reason, InvalidInput):
                 raise
             if len(prepared) > 1:
                 for each in prepared:
-                    self.store(connection, [each], known)
+                    self._store_all(connection, [each], spaces, known)
             else:
                 self._fail(prepared[0].document.key, str(reason))
             return
@@ -169,52 +256,44 @@ class IngestRun:
             else:
                 self.report.added += 1
 
-    def _store(self, connection: Connection, prepared: Sequence[PreparedDocument]) -> None:
-        chunk_ids = put_documents(connection, self.collection, prepared)
-        embedded = [each for each in prepared if each.embeddings is not None and each.chunks]
-        if self.space and embedded:
-            ids = [
-                chunk_ids[each.document.key, c.position] for each in embedded for c in each.chunks
-            ]
-            vectors = np.concatenate(
-                [each.embeddings for each in embedded if each.embeddings is not None]
-            )
-            put_embeddings(connection, self.collection, self.space, ids, list(vectors))
-
-    def missing_chunks(self, connection: Connection) -> list[MissingChunk]:
-        """Some chunks that came into the collection another way and have no embedding yet."""
-        if self.space is None:
-            return []
-        missing = orm.call(
-            "missing_embeddings",
-            collection=self.collection,
-            space=self.space.name,
-            max_results=MISSING_CHUNKS,
-        ).table_valued("chunk_id", "title", "context", "content")
-        return [
-            MissingChunk(row.chunk_id, embedding_text(row.title, row.context, row.content))
-            for row in connection.execute(select(missing))
-        ]
-
-    def embed_missing(self, missing: Sequence[MissingChunk]) -> Embeddings:
-        """Embed chunks that are stored."""
-        return self.embedder.embed_documents([each.text for each in missing])
-
-    def store_missing(
-        self, connection: Connection, missing: Sequence[MissingChunk], embeddings: Embeddings
+    def _put(
+        self,
+        connection: Connection,
+        prepared: Sequence[PreparedDocument],
+        spaces: Sequence[KnownSpace],
     ) -> None:
-        """Store the embeddings of chunks that are stored."""
-        if self.space is not None:
-            ids = [each.chunk_id for each in missing]
-            put_embeddings(connection, self.collection, self.space, ids, list(embeddings))
+        chunk_ids = put_documents(connection, self.collection, prepared)
+        ids = [
+            chunk_ids[each.document.key, chunk.position]
+            for each in prepared
+            for chunk in each.chunks
+        ]
+        for space in spaces if ids else ():
+            embeddings = [
+                embedding for each in prepared for embedding in each.embeddings[space.space_id]
+            ]
+            put_embeddings(connection, self.collection, space, ids, embeddings)
 
-    def finish(self, connection: Connection) -> None:
-        """Build the space's index unless it has one, and tidy up after a bulk load."""
-        if self.space is not None:
-            called = orm.call("build_index", collection=self.collection, space=self.space.name)
-            connection.execute(select(called))
+    def _finish(self, connection: Connection) -> None:
+        """Build the indexes of active spaces that have none, and tidy up after a bulk load."""
+        for space in self._spaces.values():
+            if space.state == "active":
+                self._build_index(connection, space)
         if self.report.chunks >= BULK_CHUNKS:
             connection.execute(select(orm.call("tidy_collection", collection=self.collection)))
+        trim_cache(connection)
+
+    def _build_index(self, connection: Connection, space: KnownSpace) -> None:
+        try:
+            with connection.begin_nested():
+                called = orm.call(
+                    "build_index", collection=self.collection, space=space.name, kind=space.kind
+                )
+                connection.execute(select(called))
+        except DBAPIError as error:
+            reason = from_database_error(error)
+            if not isinstance(reason, NotReady):  # somebody else is building it
+                raise
 
     def _fail(self, source: str, reason: str) -> None:
         self.report.failures.append(Failure(os.fspath(source), reason))

@@ -2,30 +2,42 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, Integer, Text, column, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from retrieval import orm
 from retrieval.document import Document
-from retrieval.embedding import Embeddings
+from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.ingestion.chunk import Chunk
 
 # changes whenever the same document would be cut differently
 CHUNKER = "paragraphs-1"
 
+# what is asked of a space before it is written
+SPACE_COLUMNS = (
+    column("space_id", BigInteger),
+    column("name", Text),
+    column("kind", Text),
+    column("model", Text),
+    column("dimensions", Integer),
+    column("signature", JSONB),
+    column("state", Text),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """A document ready to be stored: its chunks, and their embeddings in the same order."""
+    """A document ready to be stored: its chunks, and by space id their embeddings in that order."""
 
     document: Document
     content_hash: str
     chunks: Sequence[Chunk]
-    embeddings: Embeddings | None
+    embeddings: Mapping[int, Sequence[Embedding]] = field(default_factory=dict)
 
 
 def content_hash(document: Document, max_tokens: int) -> str:
@@ -67,24 +79,25 @@ def put_documents(
     return {(row.document_key, row.position): row.chunk_id for row in rows}
 
 
+def written_spaces(connection: Connection, collection: str) -> list[Any]:
+    """The spaces that need an embedding of every chunk, held as they are until the commit."""
+    called = func.retrieval.written_spaces(literal(collection, Text())).table_valued(
+        *SPACE_COLUMNS, name="spaces"
+    )
+    return list(connection.execute(select(called)))
+
+
 def put_embeddings(
     connection: Connection,
     collection: str,
     space: KnownSpace,
     chunk_ids: Sequence[int],
-    embeddings: Sequence[Embeddings],
+    embeddings: Sequence[Embedding],
 ) -> None:
     """Store the embeddings of chunks in a space."""
     connection.execute(
-        select(
-            orm.call(
-                "put_embeddings",
-                collection=collection,
-                space=space.name,
-                chunk_ids=chunk_ids,
-                embeddings=embeddings,
-                signature=dict(space.signature),
-            )
+        orm.put_embeddings_statement(
+            space.kind, collection, space.name, chunk_ids, embeddings, space.signature
         )
     )
 

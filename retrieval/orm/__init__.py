@@ -1,35 +1,63 @@
 """The schema for SQLAlchemy: mapped classes, and the searches as selectables."""
 
+from retrieval.orm.embeddings import (
+    cache_embeddings_statement,
+    cached_embeddings_statement,
+    measure_recall_statement,
+    put_embeddings_statement,
+    sample_embeddings_statement,
+    set_query_adapter_statement,
+)
 from retrieval.orm.functions import (
     call,
     hybrid_search,
     keyword_search,
+    list_spaces,
     neighbouring_chunks,
     semantic_search,
+    sparse_search,
 )
 from retrieval.orm.models import (
     Base,
+    CachedEmbedding,
     Chunk,
     ChunkStatistics,
     Collection,
     Document,
     Embedding,
     LexemeStatistics,
+    MetadataIndex,
+    QueryAdapter,
     Space,
+    SparseEmbedding,
+    TokenEmbeddings,
 )
 
 __all__ = [
     "Base",
+    "CachedEmbedding",
     "Chunk",
     "ChunkStatistics",
     "Collection",
     "Document",
     "Embedding",
     "LexemeStatistics",
+    "MetadataIndex",
+    "QueryAdapter",
     "Space",
+    "SparseEmbedding",
+    "TokenEmbeddings",
+    "cache_embeddings_statement",
+    "cached_embeddings_statement",
     "call",
     "hybrid_search",
     "keyword_search",
+    "list_spaces",
+    "measure_recall_statement",
     "neighbouring_chunks",
+    "put_embeddings_statement",
+    "sample_embeddings_statement",
     "semantic_search",
+    "set_query_adapter_statement",
+    "sparse_search",
 ]

@@ -11,15 +11,26 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import ARRAY, BigInteger, Float, Integer, Text, column, func, literal
+from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    Text,
+    column,
+    func,
+    literal,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.sql.visitors import InternalTraversal
-from sqlalchemy.types import UserDefinedType
 
 from retrieval.errors import InvalidInput
 from retrieval.orm.models import Chunk
@@ -27,46 +38,51 @@ from retrieval.orm.models import Chunk
 Vector = Sequence[float] | Any
 
 
-class HalfvecArray(UserDefinedType[Any]):
-    """`halfvec[]`, sent as a literal without a type: it resolves wherever pgvector is installed."""
-
-    cache_ok = True
-
-    def bind_processor(self, dialect: Any) -> Any:
-        """Write rows of floats as an array literal."""
-        element = HALFVEC().bind_processor(dialect)
-
-        def process(rows: Sequence[Any]) -> str:
-            return "{" + ",".join(f'"{element(row)}"' for row in rows) + "}"
-
-        return process
-
-
 # one name means one type in every function
 _TYPES: dict[str, Any] = {
     "after": Integer(),
+    "alignment": JSONB(),
     "before": Integer(),
     "candidates": Integer(),
     "chunk_id": BigInteger(),
     "chunk_ids": ARRAY(BigInteger),
+    "chunks": BigInteger(),
     "collection": Text(),
+    "details": JSONB(),
     "dimensions": Integer(),
     "document_keys": ARRAY(Text),
     "documents": JSONB(),
-    "embeddings": HalfvecArray(),
     "field_weights": JSONB(),
+    "force": Boolean(),
+    "index_method": Text(),
+    "index_options": JSONB(),
+    "key": Text(),
     "keyword_operator": Text(),
+    "kind": Text(),
     "max_results": Integer(),
+    "maximum_bytes": BigInteger(),
     "metadata_filter": JSONB(),
+    "metric": Text(),
     "model": Text(),
     "name": Text(),
+    "oversamplings": ARRAY(Integer),
+    "quantization": Text(),
+    "query_chunk_ids": ARRAY(BigInteger),
     "query_embedding": HALFVEC(),
+    "query_sparse": SPARSEVEC(),
     "query_text": Text(),
     "revision": Text(),
     "rrf_k": Integer(),
+    "sample": Integer(),
+    "search_effort": Integer(),
+    "search_efforts": ARRAY(Integer),
+    "search_options": JSONB(),
     "signature": JSONB(),
     "space": Text(),
     "text_config": Text(),
+    "text_hashes": ARRAY(LargeBinary),
+    "token_counts": ARRAY(Integer),
+    "type": Text(),
     "weights": JSONB(),
 }
 
@@ -158,9 +174,24 @@ def semantic_search(
     max_results: int | None = None,
     space: str | None = None,
     signature: Mapping[str, Any] | None = None,
+    search_effort: int | None = None,
 ) -> TableValuedAlias:
     """The nearest chunks of a space, as a selectable."""
     return _search("semantic_search", _columns("semantic"), locals())
+
+
+def sparse_search(
+    collection: str,
+    query_sparse: Any,
+    *,
+    metadata_filter: Mapping[str, Any] | None = None,
+    max_results: int | None = None,
+    space: str | None = None,
+    signature: Mapping[str, Any] | None = None,
+    search_effort: int | None = None,
+) -> TableValuedAlias:
+    """The best chunks by learned sparse vectors, as a selectable."""
+    return _search("sparse_search", _columns("sparse"), locals())
 
 
 def hybrid_search(
@@ -176,6 +207,7 @@ def hybrid_search(
     space: str | None = None,
     signature: Mapping[str, Any] | None = None,
     keyword_operator: str | None = None,
+    search_effort: int | None = None,
 ) -> TableValuedAlias:
     """Keyword and semantic search fused by reciprocal rank fusion, as a selectable."""
     return _search("hybrid_search", _columns("keyword", "semantic"), locals())
@@ -188,3 +220,31 @@ def neighbouring_chunks(
     called = call("neighbouring_chunks", chunk_id=chunk_id, before=before, after=after)
     columns = [column(each.name, each.type) for each in Chunk.__table__.columns]
     return called.table_valued(*columns, name="neighbours")
+
+
+def list_spaces(collection: str) -> TableValuedAlias:
+    """The spaces of a collection, as a selectable with more columns than `Space` has."""
+    columns: list[ColumnClause[Any]] = [
+        column("space_id", BigInteger),
+        column("name", Text),
+        column("kind", Text),
+        column("state", Text),
+        column("model", Text),
+        column("revision", Text),
+        column("dimensions", Integer),
+        column("signature", JSONB),
+        column("metric", Text),
+        column("index_method", Text),
+        column("quantization", Text),
+        column("index_options", JSONB),
+        column("search_options", JSONB),
+        column("alignment", JSONB),
+        column("has_query_adapter", Boolean),
+        column("embeddings", BigInteger),
+        column("missing", BigInteger),
+        column("indexed", Boolean),
+        column("bytes", BigInteger),
+        column("created_at", DateTime(timezone=True)),
+        column("activated_at", DateTime(timezone=True)),
+    ]
+    return call("list_spaces", collection=collection).table_valued(*columns, name="spaces")

@@ -8,8 +8,9 @@ therefore name their join conditions.
 from datetime import datetime
 from typing import Any
 
-from pgvector.sqlalchemy import HALFVEC
+from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Computed,
@@ -163,6 +164,25 @@ class Chunk(Base):
     )
 
 
+class MetadataIndex(Base):
+    """A key of the metadata that has an index on its collection's chunks."""
+
+    __tablename__ = "metadata_indexes"
+    __table_args__ = (
+        PrimaryKeyConstraint("collection_id", "key"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint("char_length(key) <= 200 and not starts_with(key, '$')", name="key"),
+        CheckConstraint("type in ('numeric', 'text')", name="type"),
+    )
+
+    collection_id: Mapped[int]
+    key: Mapped[str]
+    type: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
 class ChunkStatistics(Base):
     """Differences in number and length of a collection's chunks, to be added up."""
 
@@ -203,11 +223,14 @@ class Space(Base):
         ForeignKeyConstraint(
             ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
         ),
-        CheckConstraint("kind in ('dense')", name="kind"),
-        CheckConstraint("dimensions between 1 and 4000", name="dimensions"),
+        CheckConstraint("kind in ('dense', 'sparse', 'multivector')", name="kind"),
+        CheckConstraint(
+            "dimensions between 1 and case kind when 'sparse' then 1000000000 else 4000 end",
+            name="dimensions",
+        ),
         CheckConstraint("metric in ('cosine', 'inner_product', 'l2', 'l1')", name="metric"),
-        CheckConstraint("index_method in ('hnsw', 'none')", name="index_method"),
-        CheckConstraint("quantization in ('half')", name="quantization"),
+        CheckConstraint("index_method in ('hnsw', 'ivfflat', 'none')", name="index_method"),
+        CheckConstraint("quantization in ('half', 'bit')", name="quantization"),
         CheckConstraint("state in ('building', 'active', 'shadow', 'retired')", name="state"),
         Index(
             "spaces_active_index",
@@ -230,6 +253,8 @@ class Space(Base):
     index_method: Mapped[str] = mapped_column(server_default="hnsw")
     index_options: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
     quantization: Mapped[str] = mapped_column(server_default="half")
+    search_options: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+    alignment: Mapped[dict[str, Any] | None]
     state: Mapped[str] = mapped_column(server_default="building")
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     activated_at: Mapped[datetime | None]
@@ -250,3 +275,70 @@ class Embedding(Base):
     collection_id: Mapped[int]
     chunk_id: Mapped[int]
     embedding: Mapped[list[float]] = mapped_column(HALFVEC)
+
+
+class SparseEmbedding(Base):
+    """A chunk's learned sparse vector in a space."""
+
+    __tablename__ = "sparse_embeddings"
+    __table_args__ = (
+        PrimaryKeyConstraint("chunk_id", "space_id"),
+        {"postgresql_partition_by": "LIST (space_id)"},
+    )
+
+    space_id: Mapped[int]
+    collection_id: Mapped[int]
+    chunk_id: Mapped[int]
+    embedding: Mapped[Any] = mapped_column(SPARSEVEC)
+
+
+class TokenEmbeddings(Base):
+    """A chunk's vectors, one for each of its tokens, in a space of a late-interaction model."""
+
+    __tablename__ = "token_embeddings"
+    __table_args__ = (
+        PrimaryKeyConstraint("chunk_id", "space_id"),
+        {"postgresql_partition_by": "LIST (space_id)"},
+    )
+
+    space_id: Mapped[int]
+    collection_id: Mapped[int]
+    chunk_id: Mapped[int]
+    embeddings: Mapped[list[Any]] = mapped_column(ARRAY(HALFVEC))
+
+
+class QueryAdapter(Base):
+    """A map that a space applies to query embeddings: a matrix by its rows, and a translation."""
+
+    __tablename__ = "query_adapters"
+    __table_args__ = (
+        PrimaryKeyConstraint("space_id"),
+        ForeignKeyConstraint(["space_id"], ["retrieval.spaces.space_id"], ondelete="cascade"),
+    )
+
+    space_id: Mapped[int]
+    matrix: Mapped[list[Any]] = mapped_column(ARRAY(HALFVEC))
+    translation: Mapped[list[float]] = mapped_column(HALFVEC)
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class CachedEmbedding(Base):
+    """What a model made of a text; one of the three vectors is there, by the model's kind."""
+
+    __tablename__ = "embedding_cache"
+    __table_args__ = (
+        PrimaryKeyConstraint("signature_hash", "text_hash"),
+        CheckConstraint(
+            "num_nonnulls(embedding, sparse_embedding, token_embeddings) = 1", name="embedding"
+        ),
+        Index(None, "used_at"),
+        {"prefixes": ["UNLOGGED"]},
+    )
+
+    signature_hash: Mapped[bytes]
+    text_hash: Mapped[bytes]
+    embedding: Mapped[list[float] | None] = mapped_column(HALFVEC)
+    sparse_embedding: Mapped[Any | None] = mapped_column(SPARSEVEC)
+    token_embeddings: Mapped[list[Any] | None] = mapped_column(ARRAY(HALFVEC))
+    used_at: Mapped[datetime] = mapped_column(server_default=_NOW)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,12 +14,13 @@ from retrieval import database, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
 from retrieval.errors import NotReady, SpaceMismatch
-from retrieval.ingestion import IngestReport, IngestRun, Source
+from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
 from retrieval.ingestion.normalise import normalise_text
 from retrieval.search import statements
 from retrieval.search.results import CollectionSummary, Hit, StoredChunk
-from retrieval.search.retriever import Progress
 from retrieval.settings import Settings
+from retrieval.spaces.async_spaces import AsyncSpaces
+from retrieval.steps import Result, Steps, drive_async
 
 Caller = AsyncConnection | AsyncSession | None
 
@@ -33,6 +35,7 @@ class AsyncRetriever:
     def __init__(self, engine: AsyncEngine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._spaces = KnownSpaces(embedder)
+        self.spaces = AsyncSpaces(self._drive, self._spaces)
 
     @classmethod
     async def open(cls, url: str | None = None, *, embedder: Embedder | None = None) -> Self:
@@ -68,13 +71,21 @@ class AsyncRetriever:
         await self.close()
 
     @asynccontextmanager
-    async def _connection(self, given: Caller) -> AsyncIterator[AsyncConnection]:
+    async def _connection(
+        self, given: Caller, autocommit: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
         with database.translate_errors():
-            if given is None:
+            if given is not None:
+                yield await given.connection() if isinstance(given, AsyncSession) else given
+            elif autocommit:
+                async with self.engine.connect() as connection:
+                    yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+            else:
                 async with self.engine.begin() as connection:
                     yield connection
-            else:
-                yield await given.connection() if isinstance(given, AsyncSession) else given
+
+    async def _drive(self, steps: Steps[Result], connection: Caller) -> Result:
+        return await drive_async(steps, partial(self._connection, connection))
 
     async def _space(
         self, collection: str, space: str | None, connection: Caller
@@ -134,30 +145,8 @@ class AsyncRetriever:
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = IngestRun(collection, sources, await self._space(collection, None, connection))
-        if on_progress:
-            on_progress(0, run.total)
-        batches = run.batches()
-        while batch := await asyncio.to_thread(next, batches, None):
-            async with self._connection(connection) as used:
-                known = await used.run_sync(run.known_hashes, batch)
-            prepared = await asyncio.to_thread(run.prepare, batch, known)
-            async with self._connection(connection) as used:
-                await used.run_sync(run.store, prepared, known)
-            if on_progress:
-                on_progress(run.report.done, run.total)
-        if on_progress:  # what failed after the last batch counts, too
-            on_progress(run.report.done, run.total)
-        async with self._connection(connection) as used:
-            missing = await used.run_sync(run.missing_chunks)
-        while missing:
-            embeddings = await asyncio.to_thread(run.embed_missing, missing)
-            async with self._connection(connection) as used:
-                await used.run_sync(run.store_missing, missing, embeddings)
-                missing = await used.run_sync(run.missing_chunks)
-        async with self._connection(connection) as used:
-            await used.run_sync(run.finish)
-        return run.report
+        run = await asyncio.to_thread(IngestRun, collection, sources, self._spaces, on_progress)
+        return await self._drive(run.steps(), connection)
 
     async def delete(
         self,
@@ -186,6 +175,7 @@ class AsyncRetriever:
         candidates: int | None = None,
         space: str | None = None,
         keyword_operator: str | None = None,
+        search_effort: int | None = None,
         query_embedding: Sequence[float] | None = None,
         connection: Caller = None,
     ) -> list[Hit]:
@@ -207,6 +197,7 @@ class AsyncRetriever:
                 "rrf_k": rrf_k,
                 "candidates": candidates,
                 "keyword_operator": keyword_operator,
+                "search_effort": search_effort,
             },
         )
         try:

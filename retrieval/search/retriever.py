@@ -1,7 +1,8 @@
 """The retriever: everything that a Python program does with collections."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,13 +13,13 @@ from retrieval import database, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
 from retrieval.errors import NotReady, SpaceMismatch
-from retrieval.ingestion import IngestReport, IngestRun, Source
+from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
 from retrieval.ingestion.normalise import normalise_text
 from retrieval.search import statements
 from retrieval.search.results import CollectionSummary, Hit, StoredChunk
 from retrieval.settings import Settings
-
-Progress = Callable[[int, int], None]
+from retrieval.spaces.spaces import Spaces
+from retrieval.steps import Result, Steps, drive
 
 
 class Retriever:
@@ -31,6 +32,7 @@ class Retriever:
     def __init__(self, engine: Engine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._spaces = KnownSpaces(embedder)
+        self.spaces = Spaces(self._drive, self._spaces)
 
     @classmethod
     def open(cls, url: str | None = None, *, embedder: Embedder | None = None) -> Self:
@@ -64,13 +66,21 @@ class Retriever:
         self.close()
 
     @contextmanager
-    def _connection(self, given: Connection | Session | None) -> Iterator[Connection]:
+    def _connection(
+        self, given: Connection | Session | None, autocommit: bool = False
+    ) -> Iterator[Connection]:
         with database.translate_errors():
-            if given is None:
+            if given is not None:
+                yield given.connection() if isinstance(given, Session) else given
+            elif autocommit:
+                with self.engine.connect() as connection:
+                    yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            else:
                 with self.engine.begin() as connection:
                     yield connection
-            else:
-                yield given.connection() if isinstance(given, Session) else given
+
+    def _drive(self, steps: Steps[Result], connection: Connection | Session | None) -> Result:
+        return drive(steps, partial(self._connection, connection))
 
     def _space(
         self, collection: str, space: str | None, connection: Connection | Session | None
@@ -127,29 +137,8 @@ class Retriever:
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = IngestRun(collection, sources, self._space(collection, None, connection))
-        if on_progress:
-            on_progress(0, run.total)
-        for batch in run.batches():
-            with self._connection(connection) as used:
-                known = run.known_hashes(used, batch)
-            prepared = run.prepare(batch, known)
-            with self._connection(connection) as used:
-                run.store(used, prepared, known)
-            if on_progress:
-                on_progress(run.report.done, run.total)
-        if on_progress:  # what failed after the last batch counts, too
-            on_progress(run.report.done, run.total)
-        with self._connection(connection) as used:
-            missing = run.missing_chunks(used)
-        while missing:
-            embeddings = run.embed_missing(missing)
-            with self._connection(connection) as used:
-                run.store_missing(used, missing, embeddings)
-                missing = run.missing_chunks(used)
-        with self._connection(connection) as used:
-            run.finish(used)
-        return run.report
+        run = IngestRun(collection, sources, self._spaces, on_progress)
+        return self._drive(run.steps(), connection)
 
     def delete(
         self,
@@ -178,6 +167,7 @@ class Retriever:
         candidates: int | None = None,
         space: str | None = None,
         keyword_operator: str | None = None,
+        search_effort: int | None = None,
         query_embedding: Sequence[float] | None = None,
         connection: Connection | Session | None = None,
     ) -> list[Hit]:
@@ -199,6 +189,7 @@ class Retriever:
                 "rrf_k": rrf_k,
                 "candidates": candidates,
                 "keyword_operator": keyword_operator,
+                "search_effort": search_effort,
             },
         )
         try:

@@ -12,6 +12,7 @@ from retrieval.embedding import Embedder
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import InvalidInput, NotReady
 from retrieval.search.results import StoredChunk
+from retrieval.spaces.create import create_space_statement, space_name
 
 LEGS = ("keyword", "semantic")
 
@@ -58,7 +59,11 @@ class SearchRequest:
         """The one statement of the search."""
         shared = self._options("metadata_filter", "max_results")
         words = self._options("keyword_operator")
-        space: dict[str, Any] = {"space": self.space, "signature": self.signature}
+        space: dict[str, Any] = {
+            "space": self.space,
+            "signature": self.signature,
+            **self._options("search_effort"),
+        }
         if set(self.legs) == {"keyword"}:
             hits = orm.keyword_search(self.collection, self.query, **shared, **words)
         elif set(self.legs) == {"semantic"}:
@@ -78,14 +83,22 @@ class SearchRequest:
 
 
 def space_statement(collection: str, space: str | None) -> Select[Any]:
-    """Name, model and signature of a space; without a name, of the active one.
+    """What is known of a space; without a name, of the active one.
 
     One row with nulls where the collection has no such space, no row where there is no collection.
     """
     wanted = orm.Space.state == "active" if space is None else orm.Space.name == space
     joined = (orm.Space.collection_id == orm.Collection.collection_id) & wanted
     return (
-        select(orm.Space.name, orm.Space.model, orm.Space.signature)
+        select(
+            orm.Space.space_id,
+            orm.Space.name,
+            orm.Space.kind,
+            orm.Space.model,
+            orm.Space.dimensions,
+            orm.Space.signature,
+            orm.Space.state,
+        )
         .select_from(orm.Collection)
         .outerjoin(orm.Space, joined & (orm.Space.kind == "dense"))
         .where(orm.Collection.name == collection)
@@ -134,24 +147,9 @@ def create_collection_statements(
     name: str, text_config: str, embedder: Embedder
 ) -> list[Select[Any]]:
     """Create a collection and, active from the start, the space of its embedder."""
-    signature, space = embedder.signature, space_name(embedder.model)
+    space = space_name(embedder.model)
     return [
         select(orm.call("create_collection", name=name, text_config=text_config)),
-        select(
-            orm.call(
-                "create_space",
-                collection=name,
-                space=space,
-                model=embedder.model,
-                dimensions=embedder.dimensions,
-                revision=signature.revision,
-                signature=signature.to_json(),
-            )
-        ),
+        create_space_statement(name, space, embedder),
         select(orm.call("activate_space", collection=name, space=space)),
     ]
-
-
-def space_name(model: str) -> str:
-    """A space's name from its model's: the last part of a path or hub id."""
-    return model.rstrip("/").rsplit("/", 1)[-1]

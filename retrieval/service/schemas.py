@@ -170,6 +170,14 @@ class Search(RequestBody):
         description="Whether a chunk must hold any word or every word; any where left out.",
         examples=["or"],
     )
+    search_effort: int | None = Field(
+        default=None,
+        ge=1,
+        le=32_768,
+        description="How far the vector index is searched: ef_search of an HNSW index, probes of "
+        "an IVFFlat index; the space's own where left out.",
+        examples=[200],
+    )
     query_embedding: list[Component] | None = Field(
         default=None,
         min_length=1,

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from retrieval import Document, HashingEmbedder, InvalidInput, Retriever
 from retrieval.embedding import Embeddings
-from retrieval.ingestion import run
+from retrieval.ingestion import fill, run
 
 KEYS = Document("keys", "Rotate a key every month.")
 BACKUPS = Document("backups", "Copy the backups to another place.")
@@ -259,7 +259,7 @@ def assert_whole(retriever: Retriever, stored: int) -> None:
 def test_chunks_written_by_sql_are_embedded(
     retriever: Retriever, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "MISSING_CHUNKS", 2)
+    monkeypatch.setattr(fill, "MISSING_CHUNKS", 2)
     put = """
         select retrieval.put_documents('handbook', jsonb_agg(
             jsonb_build_object('document_key', 'sql' || n, 'content', 'Written by hand ' || n)))

@@ -15,10 +15,15 @@ SIGNATURE = Signature(
     model="maker/model",
     revision="c0ffee",
     weights_sha256="53aa5117" * 8,
+    tokenizer_sha256="da0e7993" * 8,
     dimensions=384,
     max_tokens=254,
+    truncation_side="right",
     pooling="mean",
     prompts={"query": "query: ", "document": ""},
+    similarity="cosine",
+    options={"max_nonzeros": 1000},
+    library="sentence-transformers 6",
 )
 
 
@@ -50,12 +55,17 @@ def test_without_both_weights_the_name_and_revision_decide(change: dict[str, str
 @pytest.mark.parametrize(
     "change",
     [
+        {"kind": "sparse"},
         {"weights_sha256": "91bc" * 16},
+        {"tokenizer_sha256": "91bc" * 16},
         {"dimensions": 256},
         {"max_tokens": 126},
+        {"truncation_side": "left"},
         {"pooling": "cls"},
         {"prompts": {"query": "", "document": ""}},
         {"normalised": False},
+        {"similarity": "dot"},
+        {"options": {}},
     ],
 )
 def test_whatever_else_changes_vectors_is_one_difference(change: dict[str, object]) -> None:
@@ -64,11 +74,21 @@ def test_whatever_else_changes_vectors_is_one_difference(change: dict[str, objec
     assert line.startswith(f"{name}: ")
 
 
-def test_differences_show_ours_first_and_hashes_short() -> None:
-    other = replace(SIGNATURE, weights_sha256="91bc0000" * 8, dimensions=256)
+@pytest.mark.parametrize("unknown", [{"tokenizer_sha256": None}, {"library": "other 7"}])
+def test_what_one_side_does_not_know_and_who_ran_it_makes_no_difference(
+    unknown: dict[str, str | None],
+) -> None:
+    assert SIGNATURE.matches(replace(SIGNATURE, **unknown))
+    assert replace(SIGNATURE, **unknown).matches(SIGNATURE)
+
+
+def test_differences_show_ours_first_hashes_short_and_of_prompts_what_differs() -> None:
+    prompts = {"query": "search: ", "document": ""}
+    other = replace(SIGNATURE, weights_sha256="91bc0000" * 8, dimensions=256, prompts=prompts)
     assert SIGNATURE.differences(other) == [
         "weights_sha256: 53aa5117… ≠ 91bc0000…",
         "dimensions: 384 ≠ 256",
+        "prompts: {'query': 'query: '} ≠ {'query': 'search: '}",
     ]
 
 
@@ -93,6 +113,13 @@ def test_the_hash_covers_the_modules_and_follows_changes(tmp_path: Path) -> None
     assert before == hashlib.sha256(b"dense" + b"weights").hexdigest()
     _write(tmp_path / "2_Dense" / "model.safetensors", b"other dense")
     assert weights_sha256(tmp_path) != before
+
+
+def test_the_hash_covers_the_modules_of_routes(tmp_path: Path) -> None:
+    _write(tmp_path / "modules.json", json.dumps([{"path": ""}]).encode())
+    _write(tmp_path / "router_config.json", json.dumps({"types": {"query_0": ""}}).encode())
+    _write(tmp_path / "query_0" / "model.safetensors", b"table")
+    assert weights_sha256(tmp_path) == hashlib.sha256(b"table").hexdigest()
 
 
 def test_a_folder_without_weights_has_no_hash(tmp_path: Path) -> None:

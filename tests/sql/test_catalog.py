@@ -65,7 +65,7 @@ def test_migrations_and_models_build_the_same_schema(database_url, empty_databas
         "drop trigger copy_document_inserted on retrieval.chunks",
         "alter table retrieval.documents disable trigger check_text_config",
         "alter function retrieval.segment volatile",
-        "alter function retrieval._semantic_candidates reset hnsw.iterative_scan",
+        "alter function retrieval._nearest_chunks reset hnsw.iterative_scan",
         "comment on function retrieval.segment is 'other'",
         "create type retrieval.other as enum ('a')",
         "alter table retrieval.collections enable row level security",

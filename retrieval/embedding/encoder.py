@@ -1,0 +1,152 @@
+"""What the embedders of sentence-transformers share, whichever kind of vectors they make."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from retrieval.embedding.declared import declared, document_tokenizer
+from retrieval.embedding.embedder import Floats, Progress
+from retrieval.embedding.kinds import Kind
+from retrieval.embedding.loading import load_encoder
+from retrieval.embedding.locate import Location, local_folder, snapshot_folder
+from retrieval.embedding.signature import Signature
+from retrieval.embedding.tokens import TokenCounter, token_counter
+from retrieval.embedding.weights import weights_sha256
+from retrieval.errors import InvalidInput
+
+SLICE = 128
+# Two, so that it is no coincidence when both have length 1.
+PROBES = ["probe", "A second text, of a few more words."]
+
+One = TypeVar("One")
+Several = TypeVar("Several")
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadedEncoder:
+    encoder: Any
+    count_tokens: TokenCounter
+    signature: Signature
+
+
+class EncoderEmbedder(ABC, Generic[One, Several]):
+    """Embeds with an encoder of sentence-transformers, which it loads on first need.
+
+    `model` is a folder or an id on the hub. A model that is already on this machine is used as
+    it is, without asking the hub for a newer one: vectors would change under the reader.
+    """
+
+    kind: ClassVar[Kind]
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        dimensions: int | None = None,
+        device: str | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        if dimensions is not None and dimensions < 1:
+            raise InvalidInput(f"dimensions must be at least 1, not {dimensions}")
+        folder = local_folder(model)
+        self.model = str(folder) if folder else model
+        self._dimensions = dimensions
+        self._device = device
+        self._options = {"batch_size": batch_size, "show_progress_bar": False}
+        self._lock = Lock()
+        self._loaded: _LoadedEncoder | None = None
+
+    @property
+    def signature(self) -> Signature:
+        return self._load().signature
+
+    @property
+    def dimensions(self) -> int:
+        return self.signature.dimensions
+
+    @property
+    def max_tokens(self) -> int:
+        return self.signature.max_tokens
+
+    def embed_documents(
+        self, texts: Sequence[str], *, on_progress: Progress | None = None
+    ) -> Several:
+        encode = self._load().encoder.encode_document
+        embeddings: Any = self._room_for(len(texts))
+        for rows in _slices_by_length(texts):
+            encoded: Any = self._encode(encode, [texts[row] for row in rows])
+            for row, embedding in zip(rows, encoded, strict=True):
+                embeddings[row] = embedding
+            if on_progress is not None:
+                on_progress(len(rows))
+        return embeddings  # type: ignore[no-any-return]
+
+    def embed_query(self, text: str) -> One:
+        encoded: Any = self._encode(self._load().encoder.encode_query, [text])
+        return encoded[0]  # type: ignore[no-any-return]
+
+    def count_tokens(self, text: str) -> int:
+        return self._load().count_tokens(text)
+
+    @abstractmethod
+    def _encode(self, encode: Callable[..., Any], texts: list[str]) -> Several:
+        """Call the encoder's encode_query or encode_document, and give its result our form."""
+
+    @abstractmethod
+    def _room_for(self, texts: int) -> Several:
+        """What takes the embeddings of so many texts, one by one."""
+
+    @abstractmethod
+    def _vectors(self, embeddings: Several) -> Floats:
+        """All vectors of some embeddings, float32 of shape (vectors, dimensions)."""
+
+    def _settings(self, encoder: Any) -> Mapping[str, Any]:
+        """What else decides over vectors of this kind, as JSON."""
+        return {}
+
+    def _load(self) -> _LoadedEncoder:
+        if self._loaded is None:
+            with self._lock:
+                self._loaded = self._loaded or self._load_now()
+        return self._loaded
+
+    def _load_now(self) -> _LoadedEncoder:
+        location, encoder = load_encoder(self.model, self.kind, self._device)
+        probes = self._vectors(self._encode(encoder.encode_document, PROBES))
+        dimensions = probes.shape[1]
+        if self._dimensions not in (None, dimensions):
+            wanted = f"dimensions={self._dimensions}"
+            raise InvalidInput(f"{wanted}, but model {self.model!r} has {dimensions}")
+        counter = token_counter(document_tokenizer(encoder))
+        said = declared(encoder, counter)
+        return _LoadedEncoder(encoder, counter, self._signature(location, encoder, probes, said))
+
+    def _signature(
+        self, location: Location, encoder: Any, probes: Floats, said: Mapping[str, Any]
+    ) -> Signature:
+        folder = location.folder or snapshot_folder(self.model, location.revision)
+        lengths = np.linalg.norm(probes, axis=1)
+        return Signature(
+            kind=self.kind,
+            model=self.model,
+            revision=location.revision,
+            weights_sha256=weights_sha256(folder) if folder else None,
+            dimensions=probes.shape[1],
+            normalised=bool(np.allclose(lengths, 1, atol=1e-2)),
+            options=self._settings(encoder),
+            **said,
+        )
+
+
+def _slices_by_length(texts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield row numbers, those of the longest texts first.
+
+    The library sorts only what one call gives it. Sorting everything keeps texts of like length
+    in a batch, where padding costs little.
+    """
+    rows = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+    return (rows[start : start + SLICE] for start in range(0, len(rows), SLICE))

@@ -1,0 +1,90 @@
+"""Turns what an OpenAI-compatible server refused into one line without the key or a text."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from retrieval.errors import InvalidInput, ModelUnavailable, RetrievalError
+
+if TYPE_CHECKING:
+    from openai import APIConnectionError, APIStatusError
+
+SHOWN_CHARACTERS = 200
+QUOTED_CHARACTERS = 20
+
+# What OpenAI, vLLM, Text Embeddings Inference, llama.cpp, Ollama and Mistral say.
+_LENGTH = re.compile(
+    r"context.length|(?:input|prompt|sequence) length|too (?:large|long|many)|batch size"
+    r"|less than \d+ tokens|\bmax\w* .{0,40}tokens",
+    re.IGNORECASE,
+)
+
+
+class TooLong(InvalidInput):
+    """The server refused a request for the length of its texts or their number."""
+
+
+def status_failure(
+    error: "APIStatusError", who: str, url: str, key: str | None, texts: Sequence[str]
+) -> RetrievalError:
+    """Return the error that says what a status means."""
+    status = f"(HTTP {error.status_code})"
+    words = _words(error.body)
+    match error.status_code:
+        case 401 | 403 if key:
+            return ModelUnavailable(f"{who} refused the key in OPENAI_API_KEY {status}")
+        case 401 | 403:
+            return ModelUnavailable(f"{who} wants a key {status}: set OPENAI_API_KEY")
+        case 404:
+            return ModelUnavailable(f"{who}: there is no such model at {url} {status}")
+        case code if code == 413 or _LENGTH.search(words):
+            return TooLong(f"{who} finds its input too long {status}")
+        case 429:
+            return ModelUnavailable(
+                f"{who} is over its rate limit or quota {status}{_tries(error)}"
+            )
+        case 400 | 422:
+            return InvalidInput(f"{who} refused the request {status}{_shown(words, key, texts)}")
+    return ModelUnavailable(f"{who} failed {status}{_tries(error)}")
+
+
+def connection_failure(error: "APIConnectionError", who: str, timeout: float) -> ModelUnavailable:
+    """Return the error for a server that gave no answer."""
+    from openai import APITimeoutError
+
+    if isinstance(error, APITimeoutError):
+        return ModelUnavailable(f"{who} gave no answer within {timeout:g} seconds{_tries(error)}")
+    return ModelUnavailable(f"{who} cannot be reached: {_cause(error)}{_tries(error)}")
+
+
+def _tries(error: "APIStatusError | APIConnectionError") -> str:
+    """Say how often the request was sent again, which the library counts in a header."""
+    retries = int(error.request.headers.get("x-stainless-retry-count", "0"))
+    return f" after {retries + 1} tries" if retries else ""
+
+
+def _cause(error: BaseException | None) -> str:
+    """Return what the operating system said, else the kind of the innermost error.
+
+    The messages of an HTTP library's own errors may quote a header, and so the key.
+    """
+    kind = "no connection"
+    while error := error and (error.__cause__ or error.__context__):
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        kind = type(error).__name__
+    return kind
+
+
+def _words(body: Any) -> str:
+    """Return the sentence of an error's body; servers differ in where they put it."""
+    if isinstance(body, dict):
+        body = body.get("message") or body.get("detail")
+    return body if isinstance(body, str) else ""
+
+
+def _shown(words: str, key: str | None, texts: Sequence[str]) -> str:
+    """Quote the server's first words, unless it quotes the key or a text itself."""
+    quotes = [key, *(text[:QUOTED_CHARACTERS] for text in texts)]
+    line = " ".join(words.split())[:SHOWN_CHARACTERS].rstrip(".")
+    return f": {line}" if line and not any(quote and quote in words for quote in quotes) else ""

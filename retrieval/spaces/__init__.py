@@ -1,0 +1,1 @@
+"""Spaces: created, filled, indexed, measured, and replaced by those of another model."""

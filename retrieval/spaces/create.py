@@ -1,0 +1,32 @@
+"""New spaces."""
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from retrieval import orm
+from retrieval.embedding import Embedder
+
+
+def space_name(model: str) -> str:
+    """A space's name from its model's: the last part of a path or hub id."""
+    return model.rstrip("/").rsplit("/", 1)[-1]
+
+
+def create_space_statement(
+    collection: str, space: str, embedder: Embedder, **options: Any
+) -> Select[Any]:
+    """Create the space of an embedder; options are those of the SQL function, None a default."""
+    signature = embedder.signature
+    called = orm.call(
+        "create_space",
+        collection=collection,
+        space=space,
+        model=embedder.model,
+        dimensions=embedder.dimensions,
+        kind=embedder.kind,
+        revision=signature.revision,
+        signature=signature.to_json(),
+        **options,
+    )
+    return select(called)
