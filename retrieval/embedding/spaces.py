@@ -53,7 +53,8 @@ class KnownSpaces:
                 raise NotFound(f"space {space} does not exist in collection {collection}")
             return None
         if self.embedder is not None and self.embedder.kind == row.kind:
-            check_signature(self.embedder, row.name, row.signature)
+            # who gave an embedder does not want another one loaded by its name
+            self._check_given(row)
         known = self.known(row)
         self._spaces[collection, space] = known
         return known
@@ -69,6 +70,10 @@ class KnownSpaces:
             check_signature(embedder, row.name, row.signature)
             self.remember(embedder)
         return KnownSpace(row.name, row.signature, embedder, row.space_id, row.state)
+
+    def _check_given(self, row: Any) -> None:
+        if self.embedder is not None and _fitting(self._embedders, self.embedder, row) is None:
+            check_signature(self.embedder, row.name, row.signature)
 
     def remember(self, embedder: Embedder) -> None:
         """Use this embedder for the spaces that it fits."""

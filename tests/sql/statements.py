@@ -1,7 +1,7 @@
 """What the tests of the functions say again and again."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -9,6 +9,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 Session = psycopg.Cursor | psycopg.Connection
+Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 def put(session: Session, collection: str, *documents: dict[str, Any]) -> list[Any]:
@@ -22,18 +23,18 @@ def vector(values: Iterable[float]) -> str:
     return f"[{','.join(map(str, values))}]"
 
 
-def value(session: Session, statement: str, parameters: Sequence[Any] = ()) -> Any:
+def value(session: Session, statement: str, parameters: Parameters = ()) -> Any:
     """The only column of the only row."""
     ((only,),) = session.execute(statement, parameters).fetchall()
     return only
 
 
-def column(session: Session, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+def column(session: Session, statement: str, parameters: Parameters = ()) -> list[Any]:
     """The first column of every row."""
     return [row[0] for row in session.execute(statement, parameters)]
 
 
-def failure(session: Session, statement: str, parameters: Sequence[Any] = ()) -> psycopg.Error:
+def failure(session: Session, statement: str, parameters: Parameters = ()) -> psycopg.Error:
     """The error that a statement ends with; its transaction can go on."""
     connection = session if isinstance(session, psycopg.Connection) else session.connection
     with pytest.raises(psycopg.Error) as raised, connection.transaction():
