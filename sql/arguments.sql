@@ -115,7 +115,7 @@ begin
     perform retrieval._check_count('index_options: m', coalesce((index_options ->> 'm')::bigint, 16), 100);
     perform retrieval._check_count('index_options: ef_construction', coalesce((index_options ->> 'ef_construction')::bigint, 64), 1000);
     if coalesce((index_options ->> 'm')::bigint, 16) < 2
-       or coalesce((index_options ->> 'ef_construction')::bigint, 64) < 2 * coalesce((index_options ->> 'm')::bigint, 16) then
+       or coalesce((index_options ->> 'ef_construction')::bigint, 1000) < 2 * coalesce((index_options ->> 'm')::bigint, 16) then
         raise exception 'index_options: m must be at least 2 and ef_construction at least twice m' using errcode = 'invalid_parameter_value';
     end if;
 end;

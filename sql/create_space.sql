@@ -55,7 +55,7 @@ end;
 $$;
 
 comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb) is
-'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m and ef_construction, or lists; search_options: see set_search_options. Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
+'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options. Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
 
 -- Which of the choices go together is what pgvector can index.
 create or replace function retrieval._check_space(space retrieval.spaces)
