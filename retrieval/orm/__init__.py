@@ -10,10 +10,14 @@ from retrieval.orm.embeddings import (
 )
 from retrieval.orm.functions import (
     call,
+    fuse,
     hybrid_search,
     keyword_search,
     list_spaces,
+    more_like_this,
     neighbouring_chunks,
+    recommend,
+    recommend_documents,
     semantic_search,
     sparse_search,
 )
@@ -32,6 +36,7 @@ from retrieval.orm.models import (
     SparseEmbedding,
     TokenEmbeddings,
 )
+from retrieval.orm.rerank import max_sim
 
 __all__ = [
     "Base",
@@ -50,12 +55,17 @@ __all__ = [
     "cache_embeddings_statement",
     "cached_embeddings_statement",
     "call",
+    "fuse",
     "hybrid_search",
     "keyword_search",
     "list_spaces",
+    "max_sim",
     "measure_recall_statement",
+    "more_like_this",
     "neighbouring_chunks",
     "put_embeddings_statement",
+    "recommend",
+    "recommend_documents",
     "sample_embeddings_statement",
     "semantic_search",
     "set_query_adapter_statement",

@@ -4,32 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
-from sqlalchemy import ARRAY, BigInteger, LargeBinary, Select, Text, column, literal, select
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy import BigInteger, LargeBinary, Select, Text, column, literal, select
 
 from retrieval.orm.functions import call
-
-
-class VectorArray(UserDefinedType[Any]):
-    """`halfvec[]` or `sparsevec[]`, as a literal without a type: it resolves wherever pgvector is.
-
-    Sparse vectors have a brace in their text, so every element is quoted.
-    """
-
-    cache_ok = True
-
-    def __init__(self, element: type[HALFVEC] | type[SPARSEVEC]) -> None:
-        self.element = element
-
-    def bind_processor(self, dialect: Any) -> Any:
-        """Write vectors as an array literal."""
-        element = self.element().bind_processor(dialect)
-
-        def process(vectors: Sequence[Any]) -> str:
-            return "{" + ",".join(f'"{element(vector)}"' for vector in vectors) + "}"
-
-        return process
-
+from retrieval.orm.vector_array import VectorArray
 
 # by the kind of a space
 PUT_FUNCTIONS = {
@@ -92,7 +70,7 @@ def cached_embeddings_statement(
         column("text_hash", LargeBinary),
         column("embedding", HALFVEC),
         column("sparse_embedding", SPARSEVEC),
-        column("token_embeddings", ARRAY(HALFVEC)),
+        column("token_embeddings", VectorArray(HALFVEC)),
     )
     return select(called.c.text_hash, called.c[CACHED_COLUMNS[kind]].label("embedding"))
 

@@ -10,6 +10,7 @@ that is left out is left to its SQL default.
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Text,
+    Uuid,
     column,
     func,
     literal,
@@ -31,6 +33,7 @@ from sqlalchemy.sql.elements import ColumnClause, ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.types import NULLTYPE, TypeEngine
 
 from retrieval.errors import InvalidInput
 from retrieval.orm.models import Chunk
@@ -52,20 +55,29 @@ _TYPES: dict[str, Any] = {
     "dimensions": Integer(),
     "document_keys": ARRAY(Text),
     "documents": JSONB(),
+    "example_chunk": BigInteger(),
+    "example_document": Text(),
+    "exclude_documents": Boolean(),
     "field_weights": JSONB(),
     "force": Boolean(),
+    "fusion": Text(),
     "index_method": Text(),
     "index_options": JSONB(),
     "key": Text(),
     "keyword_operator": Text(),
     "kind": Text(),
+    "legs": ARRAY(Text),
     "max_results": Integer(),
     "maximum_bytes": BigInteger(),
     "metadata_filter": JSONB(),
     "metric": Text(),
     "model": Text(),
     "name": Text(),
+    "negative": ARRAY(BigInteger),
+    "negative_keys": ARRAY(Text),
     "oversamplings": ARRAY(Integer),
+    "positive": ARRAY(BigInteger),
+    "positive_keys": ARRAY(Text),
     "quantization": Text(),
     "query_chunk_ids": ARRAY(BigInteger),
     "query_embedding": HALFVEC(),
@@ -74,11 +86,14 @@ _TYPES: dict[str, Any] = {
     "revision": Text(),
     "rrf_k": Integer(),
     "sample": Integer(),
+    "scores": ARRAY(Float),
     "search_effort": Integer(),
     "search_efforts": ARRAY(Integer),
     "search_options": JSONB(),
     "signature": JSONB(),
     "space": Text(),
+    "strategy": Text(),
+    "terms": Integer(),
     "text_config": Text(),
     "text_hashes": ARRAY(LargeBinary),
     "token_counts": ARRAY(Integer),
@@ -211,6 +226,85 @@ def hybrid_search(
 ) -> TableValuedAlias:
     """Keyword and semantic search fused by reciprocal rank fusion, as a selectable."""
     return _search("hybrid_search", _columns("keyword", "semantic"), locals())
+
+
+def recommend(
+    collection: str,
+    positive: Sequence[int] | ColumnElement[Any],
+    negative: Sequence[int] | ColumnElement[Any] | None = None,
+    *,
+    metadata_filter: Mapping[str, Any] | None = None,
+    max_results: int | None = None,
+    space: str | None = None,
+    strategy: str | None = None,
+    exclude_documents: bool | None = None,
+    candidates: int | None = None,
+    search_effort: int | None = None,
+) -> TableValuedAlias:
+    """The chunks most like some chunks and unlike others, as a selectable."""
+    return _search("recommend", _columns("semantic"), locals())
+
+
+def recommend_documents(
+    collection: str,
+    positive_keys: Sequence[str] | ColumnElement[Any],
+    negative_keys: Sequence[str] | ColumnElement[Any] | None = None,
+    *,
+    metadata_filter: Mapping[str, Any] | None = None,
+    max_results: int | None = None,
+    space: str | None = None,
+    strategy: str | None = None,
+    candidates: int | None = None,
+    search_effort: int | None = None,
+) -> TableValuedAlias:
+    """The documents most like some documents and unlike others, as a selectable."""
+    return _search("recommend_documents", _columns("semantic"), locals())
+
+
+def more_like_this(
+    collection: str,
+    example_document: str | None = None,
+    *,
+    metadata_filter: Mapping[str, Any] | None = None,
+    max_results: int | None = None,
+    terms: int | None = None,
+    example_chunk: int | None = None,
+    field_weights: Mapping[str, float] | None = None,
+) -> TableValuedAlias:
+    """The chunks most like a document, or a chunk, by its words, as a selectable."""
+    return _search("more_like_this", _columns("keyword"), locals())
+
+
+def fuse(
+    legs: Sequence[str] | ColumnElement[Any],
+    ids: Sequence[int] | Sequence[str] | Sequence[UUID] | ColumnElement[Any],
+    scores: Sequence[float] | ColumnElement[Any],
+    *,
+    fusion: str | None = None,
+    weights: Mapping[str, float] | None = None,
+    rrf_k: int | None = None,
+) -> TableValuedAlias:
+    """One ranking out of several lists of candidates, as a selectable with `id`s of their type."""
+    id_type = _id_type(ids)
+    if not isinstance(ids, ColumnElement):
+        ids = literal(ids, ARRAY(id_type))
+    columns: list[ColumnClause[Any]] = [
+        column("id", id_type),
+        column("score", Float),
+        column("contributions", JSONB),
+    ]
+    called = call(
+        "fuse", legs=legs, ids=ids, scores=scores, fusion=fusion, weights=weights, rrf_k=rrf_k
+    )
+    return called.table_valued(*columns, name="fused")
+
+
+def _id_type(ids: Sequence[Any] | ColumnElement[Any]) -> TypeEngine[Any]:
+    """The type of one id of an array."""
+    if isinstance(ids, ColumnElement):
+        return ids.type.item_type if isinstance(ids.type, ARRAY) else NULLTYPE
+    types: dict[type, TypeEngine[Any]] = {int: BigInteger(), UUID: Uuid()}
+    return types.get(type(ids[0]), Text()) if ids else Text()
 
 
 def neighbouring_chunks(

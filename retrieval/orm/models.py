@@ -10,7 +10,6 @@ from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     CheckConstraint,
     Computed,
@@ -27,6 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from retrieval.orm.vector_array import VectorArray
 
 _NOW = text("now()")
 _EMPTY = text("'{}'")
@@ -304,7 +305,7 @@ class TokenEmbeddings(Base):
     space_id: Mapped[int]
     collection_id: Mapped[int]
     chunk_id: Mapped[int]
-    embeddings: Mapped[list[Any]] = mapped_column(ARRAY(HALFVEC))
+    embeddings: Mapped[Any] = mapped_column(VectorArray(HALFVEC))
 
 
 class QueryAdapter(Base):
@@ -317,7 +318,7 @@ class QueryAdapter(Base):
     )
 
     space_id: Mapped[int]
-    matrix: Mapped[list[Any]] = mapped_column(ARRAY(HALFVEC))
+    matrix: Mapped[Any] = mapped_column(VectorArray(HALFVEC))
     translation: Mapped[list[float]] = mapped_column(HALFVEC)
     details: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -340,5 +341,5 @@ class CachedEmbedding(Base):
     text_hash: Mapped[bytes]
     embedding: Mapped[list[float] | None] = mapped_column(HALFVEC)
     sparse_embedding: Mapped[Any | None] = mapped_column(SPARSEVEC)
-    token_embeddings: Mapped[list[Any] | None] = mapped_column(ARRAY(HALFVEC))
+    token_embeddings: Mapped[Any | None] = mapped_column(VectorArray(HALFVEC))
     used_at: Mapped[datetime] = mapped_column(server_default=_NOW)

@@ -1,0 +1,102 @@
+"""Orders the hits of a search again, by scores of a model that reads query and text together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from retrieval.embedding.embedder import Floats
+from retrieval.errors import InvalidInput
+from retrieval.reranking import Reranker, create_reranker
+from retrieval.search.results import Hit
+from retrieval.search.statements import SearchRequest
+from retrieval.settings import Settings
+
+DEFAULT_CANDIDATES = 50
+MOST_HITS = 10_000  # that the SQL functions return
+
+
+def rerank_hits(hits: Sequence[Hit], scores: Sequence[float] | Floats) -> list[Hit]:
+    """Return the hits by their scores, one for each hit, best first; ties keep their order.
+
+    A score that is not a finite number is none: its hits come last, in the order they had.
+    """
+    given = np.asarray(scores, dtype=np.float64)
+    if given.shape != (len(hits),):
+        raise InvalidInput(f"scores of shape {given.shape} cannot order {len(hits)} hits")
+    scored = [
+        replace(hit, rerank_score=score if isfinite(score) else None)
+        for hit, score in zip(hits, given.tolist(), strict=True)
+    ]
+    return sorted(scored, key=_place)
+
+
+def _place(hit: Hit) -> tuple[bool, float]:
+    return hit.rerank_score is None, -(hit.rerank_score or 0.0)
+
+
+def reranked_text(hit: Hit) -> str:
+    """Return what the model reads of a hit: title and content; a hit has no path of headings."""
+    return "\n".join(part for part in (hit.title, hit.content) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """The second half of one search: its request fetches the hits of which the best are kept."""
+
+    reranker: Reranker
+    request: SearchRequest
+    max_results: int
+
+    def best(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Score the hits, which may load the model, and keep the best."""
+        if not hits:
+            return []
+        scores = self.reranker.score(self.request.query, [reranked_text(hit) for hit in hits])
+        return rerank_hits(hits, scores)[: self.max_results]
+
+
+class KnownRerankers:
+    """The rerankers that a retriever has been asked for, by name."""
+
+    def __init__(self) -> None:
+        self._rerankers: dict[str, Reranker] = {}
+
+    def reranking(
+        self, rerank: Any, request: SearchRequest, candidates: int | None
+    ) -> Reranking | None:
+        """How the hits of a request are ordered again; None where that was not asked for."""
+        reranker = self._chosen(rerank)
+        if reranker is None:
+            return None
+        if not request.is_empty and not request.query.strip():
+            raise InvalidInput("rerank needs the text of the query, not only its embedding")
+        wanted = request.options["max_results"]
+        options = {**request.options, "max_results": _checked(candidates, wanted)}
+        return Reranking(reranker, replace(request, options=options), wanted)
+
+    def _chosen(self, rerank: Any) -> Reranker | None:
+        if rerank is None or rerank is False:
+            return None
+        if isinstance(rerank, Reranker):
+            return rerank
+        if rerank is not True and not isinstance(rerank, str):
+            raise InvalidInput(f"rerank must be a bool, a name or a Reranker, not {rerank!r}")
+        reranker = create_reranker(Settings().reranker if rerank is True else rerank)
+        return self._rerankers.setdefault(reranker.model, reranker)
+
+
+def _checked(candidates: int | None, max_results: int) -> int:
+    """How many hits to fetch; the database would name the wrong argument."""
+    if not 1 <= max_results <= MOST_HITS:
+        raise InvalidInput(f"max_results must be between 1 and {MOST_HITS}, not {max_results}")
+    if candidates is None:
+        return max(DEFAULT_CANDIDATES, max_results)
+    if not max_results <= candidates <= MOST_HITS:
+        raise InvalidInput(
+            f"rerank_candidates must be between max_results, which is {max_results}, "
+            f"and {MOST_HITS}, not {candidates}"
+        )
+    return candidates

@@ -1,0 +1,117 @@
+-- More like this: the most telling words of a document, as a keyword query. Telling is what stands in it often and in
+-- few other chunks: tf · idf, the choice that Lucene's MoreLikeThis makes, and as there each word then counts alike but
+-- for its idf. What no other document holds would find nothing and is left out.
+create or replace function retrieval._telling_lexemes(collection_id bigint, document_id bigint, chunk_id bigint, terms integer)
+    returns table (lexeme text, weight double precision, maximum_frequency integer)
+    language plpgsql stable
+as $$
+begin
+    return query execute format(
+        'select o.lexeme, w.idf, s.maximum_frequency
+         from (select l.lexeme, count(*) as held,
+                      sum(cardinality(l.positions)) filter (where $2 is null or c.chunk_id = $2) as frequency
+               from retrieval.chunks c, unnest(c.lexemes) l
+               where c.collection_id = %1$s and c.document_id = $1
+               group by l.lexeme) o
+         cross join lateral (
+             select sum(l.document_frequency) as n, max(l.maximum_frequency) as maximum_frequency
+             from retrieval.lexeme_statistics l
+             where l.collection_id = %1$s and l.lexeme = o.lexeme) s
+         cross join lateral (select ln(1 + ($4 - s.n + 0.5) / (s.n + 0.5))::double precision as idf) w
+         where o.frequency > 0 and s.n > o.held
+         order by o.frequency * w.idf desc, o.lexeme collate "C"
+         limit $3', collection_id)
+        using document_id, chunk_id, terms, retrieval._chunk_count(collection_id);
+end;
+$$;
+
+comment on function retrieval._telling_lexemes(bigint, bigint, bigint, integer) is
+'The lexemes that say most about a document, or about one chunk of it, with their weights in a BM25 score.';
+
+create or replace function retrieval._average_length(collection_id bigint)
+    returns double precision
+    language plpgsql stable
+as $$
+declare
+    average double precision;
+begin
+    execute format('select sum(s.total_length)::double precision / sum(s.chunk_count) from retrieval.chunk_statistics s where s.collection_id = %s', collection_id)
+        into average;
+    return average;
+end;
+$$;
+
+comment on function retrieval._average_length(bigint) is 'The average length of a collection''s chunks, by its statistics.';
+
+-- The document that the examples name, one way or the other.
+create or replace function retrieval._example_document(collection retrieval.collections, example_document text, example_chunk bigint)
+    returns bigint
+    language plpgsql stable
+as $$
+declare
+    found_document bigint;
+begin
+    if num_nonnulls(example_document, example_chunk) <> 1 then
+        raise exception 'either example_document or example_chunk must be given' using errcode = 'invalid_parameter_value';
+    end if;
+    execute format(
+        'select d.document_id from retrieval.documents d where d.collection_id = %1$s and d.document_key = $1
+         union all
+         select c.document_id from retrieval.chunks c where c.collection_id = %1$s and c.chunk_id = $2', collection.collection_id)
+        into found_document using example_document, example_chunk;
+    if found_document is null then
+        raise exception '% does not exist in collection %', coalesce('document ' || example_document, 'chunk ' || example_chunk),
+                        quote_ident(collection.name) using errcode = 'undefined_object';
+    end if;
+    return found_document;
+end;
+$$;
+
+comment on function retrieval._example_document(retrieval.collections, text, bigint) is
+'The document of that key or of that chunk; 42704 where there is none.';
+
+create or replace function retrieval.more_like_this(
+    collection text,
+    example_document text default null,
+    metadata_filter jsonb default null,
+    max_results integer default 10,
+    terms integer default 25,
+    example_chunk bigint default null,
+    field_weights jsonb default null)
+    returns table (
+        chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
+        metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision)
+    language plpgsql stable rows 10
+    set extra_float_digits = 1  -- the weights are written into the statement
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+    example constant bigint := retrieval._example_document(target, example_document, example_chunk);
+    telling record;
+begin
+    perform retrieval._check_count('max_results', max_results);
+    perform retrieval._check_count('terms', terms, 64);
+    select array_agg(retrieval._lexeme_query(t.lexeme)::text) as words, array_agg(t.weight) as weights, max(t.maximum_frequency) as maximum_frequency
+    into telling
+    from retrieval._telling_lexemes(target.collection_id, example, example_chunk, terms) t;
+    if telling.words is null then
+        return;
+    end if;
+    return query execute format(
+        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
+         from (select k.*, row_number() over (order by k.score desc, k.chunk_id) as rank from (%2$s) k where k.score > 0) h
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
+         order by h.rank',
+        target.collection_id,
+        retrieval._keyword_statement(
+            target.collection_id, array_to_string(telling.words, ' | '), telling.words, telling.weights,
+            retrieval._average_length(target.collection_id),
+            retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights')),
+            'c.document_id <> ' || example, retrieval._filter_condition(target, metadata_filter)))
+        using retrieval._frequency_thresholds(telling.maximum_frequency), max_results;
+end;
+$$;
+
+comment on function retrieval.more_like_this(text, text, jsonb, integer, integer, bigint, jsonb) is
+'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call.';
