@@ -31,8 +31,9 @@ from retrieval.errors import (
     UnsupportedDatabase,
 )
 
-# filling and asking
+# filling, asking, and ordering again
 from retrieval.ingestion import Failure, IngestReport
+from retrieval.reranking import CrossEncoderReranker, Reranker, WordOverlapReranker
 from retrieval.search import AsyncRetriever, CollectionSummary, Hit, Retriever, StoredChunk
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "AsyncRetriever",
     "CollectionSummary",
     "ConfigurationError",
+    "CrossEncoderReranker",
     "DatabaseError",
     "DatabaseUnavailable",
     "Document",
@@ -57,6 +59,7 @@ __all__ = [
     "MultiVectorHashingEmbedder",
     "NotFound",
     "NotReady",
+    "Reranker",
     "RetrievalError",
     "Retriever",
     "SchemaMismatch",
@@ -67,4 +70,5 @@ __all__ = [
     "SparseHashingEmbedder",
     "StoredChunk",
     "UnsupportedDatabase",
+    "WordOverlapReranker",
 ]

@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     model: str | None = Field(
         default=None, description="Embedding model of new collections; without it the default one."
     )
+    reranker: str | None = Field(
+        default=None,
+        description="Reranker of searches that ask for one unnamed; without it the default one.",
+    )
     maximum_body_bytes: int = Field(
         default=64 * 1024 * 1024,
         gt=0,

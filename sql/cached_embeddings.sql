@@ -91,7 +91,9 @@ begin atomic
                -- a row has some 100 bytes beside its vector, index entries included
                sum(100 + coalesce(pg_column_size(c.embedding), 0) + coalesce(pg_column_size(c.sparse_embedding), 0)
                    + coalesce(pg_column_size(c.token_embeddings), 0)) over (order by c.used_at desc, c.signature_hash, c.text_hash) as bytes
-        from retrieval.embedding_cache c),
+        from retrieval.embedding_cache c
+        -- looked at as a whole first: most of the time there is nothing to add up
+        where (select pg_total_relation_size('retrieval.embedding_cache')) > maximum_bytes),
     free as (  -- what another session uses just now stays
         select c.signature_hash, c.text_hash
         from retrieval.embedding_cache c

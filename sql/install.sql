@@ -49,6 +49,11 @@ where e.extname = 'vector';
 \ir sample_embeddings.sql
 \ir measure_recall.sql
 \ir hybrid_search.sql
+\ir fuse.sql
+\ir max_sim.sql
+\ir recommend.sql
+\ir recommend_documents.sql
+\ir more_like_this.sql
 \ir put_documents.sql
 \ir delete_documents.sql
 \ir tidy_collection.sql

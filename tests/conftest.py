@@ -1,6 +1,7 @@
 """Databases for the tests: real servers, a migrated template, clones or undone transactions of it.
 
-Every test that touches a database runs on each PostgreSQL version that the embedded server carries.
+Every test of the SQL runs on each PostgreSQL version that the embedded server carries; those of the
+Python layer above it on the newest.
 """
 
 import itertools
@@ -70,9 +71,18 @@ class Server:
         self.execute(f"drop database {name} with (force)")
 
 
-@pytest.fixture(scope="session", params=VERSIONS, ids=lambda version: f"postgresql{version}")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Test the SQL on each version, and the Python layer above it on the newest."""
+    if "server" in metafunc.fixturenames:
+        of_sql = metafunc.definition.path.parent.name == "sql"
+        versions = VERSIONS if of_sql else VERSIONS[-1:]
+        names = [f"postgresql{version}" for version in versions]
+        metafunc.parametrize("server", versions, indirect=True, scope="session", ids=names)
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server of each version, with a migrated template.
+    """A server of the version that the test asks for, with a migrated template.
 
     Not in pytest's folder: another run would remove it, and its mode keeps the server's user out.
     """

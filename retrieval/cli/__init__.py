@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from retrieval.cli import collections, database, demo, ingest, search, serve
+from retrieval.cli import collections, database, demo, ingest, search, serve, spaces
 from retrieval.errors import RetrievalError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(database.init)
 app.command()(ingest.ingest)
 app.command()(search.search)
 app.command()(collections.collections)
+app.add_typer(spaces.app, name="spaces")
 app.command()(serve.serve)
 app.command()(database.doctor)
 app.command()(database.sql)

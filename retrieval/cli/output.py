@@ -25,6 +25,7 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 SNIPPET = 240
+WIDEST = 10_000
 
 
 def print_json(value: Any) -> None:
@@ -72,22 +73,37 @@ def print_hits(hits: Sequence[Hit]) -> None:
         heading.append(hit.title or hit.document_key, style="bold")
         heading.append(f"  {hit.document_key}", style="cyan")
         heading.append(f"  {hit.score:.4f} ({legs(hit)})", style="dim")
+        if hit.rerank_score is not None:
+            heading.append(f", reranked {hit.rerank_score:.4f}", style="dim")
         console.print(heading)
         console.print(Text(f"   {snippet(hit.content)}"))
 
 
 def print_report(report: IngestReport) -> None:
-    """Counts on one line, then one line for each failure, on the error stream."""
+    """Counts on one line; on the error stream a line for each warning and each failure."""
     console.print(
         f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
         f"{len(report.failures)} failed; {report.chunks} chunks written"
         + (f"; {report.skipped} files of other kinds skipped" if report.skipped else ""),
         soft_wrap=True,
     )
+    for warning in report.warnings:
+        errors.print(Text(f"warning: {warning}"), soft_wrap=True)
     for failure in report.failures:
         errors.print(Text(f"failed: {failure.source}: {failure.reason}"), soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(Text(line), soft_wrap=True)
 
 
 def table(*columns: str) -> Table:
     """A plain table with these columns."""
     return Table(*columns, box=None, pad_edge=False, header_style="bold")
+
+
+def print_table(shown: Table) -> None:
+    """Fit a table into a terminal; elsewhere its lines are as long as they are."""
+    width = None if console.is_terminal else WIDEST
+    Console(highlight=False, width=width).print(shown)

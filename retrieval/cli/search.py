@@ -24,6 +24,18 @@ def search(
         str | None,
         typer.Option(help='Metadata filter as JSON: {"year": {"$gte": 2024}}.', metavar="JSON"),
     ] = None,
+    search_effort: Annotated[
+        int | None,
+        typer.Option(help="ef_search or probes of the vector index; without it the space's."),
+    ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            help="Order the hits again by a cross-encoder, a hub id or a folder; default is that "
+            "of RETRIEVAL_RERANKER, word-overlap needs no model.",
+            metavar="NAME",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Ask a collection and show the best chunks."""
@@ -34,6 +46,8 @@ def search(
             max_results=max_results,
             legs=leg or ["keyword", "semantic"],
             metadata_filter=parse_filter(filter),
+            search_effort=search_effort,
+            rerank=True if rerank == "default" else rerank,
         )
     if json:
         print_json(as_dictionaries(hits))

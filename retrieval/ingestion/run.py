@@ -102,11 +102,11 @@ class IngestRun:
     @property
     def _embedder(self) -> Embedder:
         """The embedder that chunks are cut for: without a space they still need a size."""
-        by_weight = sorted(
+        searched_first = sorted(
             self._spaces.values(),
             key=lambda space: (space.state != "active", space.kind != "dense"),
         )
-        return by_weight[0].embedder if by_weight else HashingEmbedder()
+        return searched_first[0].embedder if searched_first else HashingEmbedder()
 
     def _sort_sources(self, sources: Iterable[Source]) -> None:
         paths = []
@@ -281,7 +281,8 @@ class IngestRun:
                 self._build_index(connection, space)
         if self.report.chunks >= BULK_CHUNKS:
             connection.execute(select(orm.call("tidy_collection", collection=self.collection)))
-        trim_cache(connection)
+        if self.report.chunks:
+            trim_cache(connection)
 
     def _build_index(self, connection: Connection, space: KnownSpace) -> None:
         try:

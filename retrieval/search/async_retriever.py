@@ -16,7 +16,9 @@ from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
 from retrieval.errors import NotReady, SpaceMismatch
 from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
 from retrieval.ingestion.normalise import normalise_text
+from retrieval.reranking import Reranker
 from retrieval.search import statements
+from retrieval.search.rerank import KnownRerankers
 from retrieval.search.results import CollectionSummary, Hit, StoredChunk
 from retrieval.settings import Settings
 from retrieval.spaces.async_spaces import AsyncSpaces
@@ -35,6 +37,7 @@ class AsyncRetriever:
     def __init__(self, engine: AsyncEngine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._spaces = KnownSpaces(embedder)
+        self._rerankers = KnownRerankers()
         self.spaces = AsyncSpaces(self._drive, self._spaces)
 
     @classmethod
@@ -177,12 +180,18 @@ class AsyncRetriever:
         keyword_operator: str | None = None,
         search_effort: int | None = None,
         query_embedding: Sequence[float] | None = None,
+        rerank: bool | str | Reranker | None = None,
+        rerank_candidates: int | None = None,
         connection: Caller = None,
     ) -> list[Hit]:
         """The best chunks, best first.
 
         Without `query_embedding` the space's model embeds the query. A collection without an
         active space is searched by its words alone.
+
+        `rerank` is a reranker, its name, or True for that of the settings. It reads the query as it
+        is with title and content of `rerank_candidates` hits, without a number 50 or `max_results`
+        if that is more, and the best by its scores are returned.
         """
         request = statements.SearchRequest(
             collection=collection,
@@ -200,14 +209,20 @@ class AsyncRetriever:
                 "search_effort": search_effort,
             },
         )
+        reranking = self._rerankers.reranking(rerank, request, rerank_candidates)
+        if reranking is not None:
+            request = reranking.request
         try:
-            return await self._search(request, connection)
+            hits = await self._search(request, connection)
         except (SpaceMismatch, NotReady) as error:
             # in the caller's transaction nothing more can be tried
             if connection is not None or not is_stale(error):
                 raise
             self._spaces.forget(collection)
-            return await self._search(request, connection)
+            hits = await self._search(request, connection)
+        if reranking is None:
+            return hits
+        return await asyncio.to_thread(reranking.best, hits)
 
     async def _search(self, request: statements.SearchRequest, connection: Caller) -> list[Hit]:
         if request.is_empty:

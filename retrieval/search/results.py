@@ -6,7 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One chunk that was found. Ranks start at 1; a leg that did not find the chunk has None."""
+    """One chunk that was found. Ranks start at 1; a leg that did not find the chunk has None.
+
+    Where `rerank_score` is not None it decided over the place, and `score` is that of the search.
+    """
 
     chunk_id: int
     document_id: int
@@ -20,6 +23,7 @@ class Hit:
     keyword_score: float | None = None
     semantic_rank: int | None = None
     semantic_score: float | None = None
+    rerank_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

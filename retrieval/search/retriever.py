@@ -15,7 +15,9 @@ from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
 from retrieval.errors import NotReady, SpaceMismatch
 from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
 from retrieval.ingestion.normalise import normalise_text
+from retrieval.reranking import Reranker
 from retrieval.search import statements
+from retrieval.search.rerank import KnownRerankers
 from retrieval.search.results import CollectionSummary, Hit, StoredChunk
 from retrieval.settings import Settings
 from retrieval.spaces.spaces import Spaces
@@ -32,6 +34,7 @@ class Retriever:
     def __init__(self, engine: Engine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._spaces = KnownSpaces(embedder)
+        self._rerankers = KnownRerankers()
         self.spaces = Spaces(self._drive, self._spaces)
 
     @classmethod
@@ -169,12 +172,18 @@ class Retriever:
         keyword_operator: str | None = None,
         search_effort: int | None = None,
         query_embedding: Sequence[float] | None = None,
+        rerank: bool | str | Reranker | None = None,
+        rerank_candidates: int | None = None,
         connection: Connection | Session | None = None,
     ) -> list[Hit]:
         """The best chunks, best first.
 
         Without `query_embedding` the space's model embeds the query. A collection without an
         active space is searched by its words alone.
+
+        `rerank` is a reranker, its name, or True for that of the settings. It reads the query as it
+        is with title and content of `rerank_candidates` hits, without a number 50 or `max_results`
+        if that is more, and the best by its scores are returned.
         """
         request = statements.SearchRequest(
             collection=collection,
@@ -192,14 +201,18 @@ class Retriever:
                 "search_effort": search_effort,
             },
         )
+        reranking = self._rerankers.reranking(rerank, request, rerank_candidates)
+        if reranking is not None:
+            request = reranking.request
         try:
-            return self._search(request, connection)
+            hits = self._search(request, connection)
         except (SpaceMismatch, NotReady) as error:
             # in the caller's transaction nothing more can be tried
             if connection is not None or not is_stale(error):
                 raise
             self._spaces.forget(collection)
-            return self._search(request, connection)
+            hits = self._search(request, connection)
+        return hits if reranking is None else reranking.best(hits)
 
     def _search(
         self, request: statements.SearchRequest, connection: Connection | Session | None

@@ -9,6 +9,7 @@ Leg = Literal["keyword", "semantic"]
 # what a halfvec can hold
 Component = Annotated[float, Field(ge=-65504, le=65504)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+RerankerName = Annotated[str, Field(min_length=1)]
 
 
 class RequestBody(BaseModel):
@@ -185,6 +186,20 @@ class Search(RequestBody):
         description="The query's embedding; without one, the space's model makes it.",
         examples=[None],
     )
+    rerank: bool | RerankerName | None = Field(
+        default=None,
+        description="Whether a reranker orders the hits again: true for that of the service, or "
+        "its name: a cross-encoder, or word-overlap, which needs no model.",
+        examples=[True],
+    )
+    rerank_candidates: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="How many hits the reranker reads, max_results at the least; where left out "
+        "50, or max_results if that is more.",
+        examples=[50],
+    )
 
 
 class Hit(ResponseBody):
@@ -209,6 +224,10 @@ class Hit(ResponseBody):
     )
     semantic_score: float | None = Field(
         description="Similarity by the space's metric.", examples=[0.71]
+    )
+    rerank_score: float | None = Field(
+        description="Score of the reranker, which decided over the place; null: not reranked.",
+        examples=[4.2],
     )
 
 

@@ -18,6 +18,7 @@ from retrieval.steps import Compute, Query, Steps
 
 # Every chunk is compared with every query: more than this does not fit into memory well.
 MOST_CHUNKS = 1_000_000
+BATCH = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,12 @@ def _stored(connection: Connection, collection: str, row: Any) -> _Stored:
     )
     vectors = np.empty((row.embeddings, row.dimensions), dtype=np.float32)
     keys: list[str] = []
-    for each in connection.execution_options(yield_per=5000).execute(statement):
-        if len(keys) == len(vectors):  # stored since they were counted
-            break
-        vectors[len(keys)] = each.embedding.to_numpy()
-        keys.append(each.document_key)
+    with connection.execute(statement, execution_options={"yield_per": BATCH}) as rows:
+        for each in rows:
+            if len(keys) == len(vectors):  # stored since they were counted
+                break
+            vectors[len(keys)] = each.embedding
+            keys.append(each.document_key)
     return _Stored(vectors[: len(keys)], keys)
 
 

@@ -1,6 +1,6 @@
 """A space of a new model from the vectors of an old one, where texts are gone or too many."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import AlreadyExists, InvalidInput
 from retrieval.ingestion.chunk import embedding_text
 from retrieval.ingestion.store import put_embeddings
-from retrieval.spaces.alignment import Alignment, fit_alignment
+from retrieval.spaces.alignment import Alignment, Vectors, fit_alignment
 from retrieval.spaces.create import create_space_statement, space_name
 from retrieval.spaces.index import build_index_steps
 from retrieval.spaces.progress import Progress
@@ -71,9 +71,8 @@ def align_steps(
     texts = [embedding_text(each.title, each.context, each.content) for each in sampled]
     true = yield from embed_documents(known, texts)
     progress("embedding the sample", len(sampled), len(sampled))
-    vectors = [_vector(each.embedding) for each in sampled]
     alignment = yield Compute(
-        lambda: fit_alignment(np.stack(vectors), np.stack([_vector(each) for each in true]))
+        lambda: fit_alignment(_stacked(each.embedding for each in sampled), _stacked(true))
     )
     carry = partial(
         _carry_over,
@@ -144,17 +143,17 @@ def _carry_over(
         orm.Embedding.space_id == source.space_id
     )
     carried = 0
-    reading = connection.execution_options(yield_per=BATCH).execute(stored)
-    for rows in reading.partitions():
-        others = [row for row in rows if row.chunk_id not in true]
-        if others:
-            vectors = alignment.apply(np.stack([_vector(each.embedding) for each in others]))
-            chunk_ids = [each.chunk_id for each in others]
-            put_embeddings(connection, collection, known, chunk_ids, list(vectors))
-        carried += len(others)
-        progress("carrying over", carried, source.embeddings - len(true))
+    with connection.execute(stored, execution_options={"yield_per": BATCH}) as reading:
+        for rows in reading.partitions():
+            others = [row for row in rows if row.chunk_id not in true]
+            if others:
+                vectors = alignment.apply(_stacked(each.embedding for each in others))
+                chunk_ids = [each.chunk_id for each in others]
+                put_embeddings(connection, collection, known, chunk_ids, list(vectors))
+            carried += len(others)
+            progress("carrying over", carried, source.embeddings - len(true))
     return carried
 
 
-def _vector(embedding: Any) -> Any:
-    return embedding.to_numpy() if hasattr(embedding, "to_numpy") else np.asarray(embedding)
+def _stacked(embeddings: Iterable[Any]) -> Vectors:
+    return np.array(list(embeddings), dtype=np.float32)

@@ -43,6 +43,9 @@ def compare_steps(
     texts = list(judgements.queries.values()) if judgements else list(queries)  # type: ignore[arg-type]
     if not texts:
         raise InvalidInput("there is no query to compare spaces with")
+    for space in (former, new):
+        if space.kind != "dense":
+            raise InvalidInput(f"only dense spaces are compared; {space.name} is {space.kind}")
     found = []
     for space in (former, new):
         embed = partial(_embed, space, texts)

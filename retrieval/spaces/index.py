@@ -38,15 +38,24 @@ def build_index_steps(
 def _build(connection: Connection, collection: str, row: Any, memory: str | None) -> bool:
     target = {"collection": collection, "space": row.name, "kind": row.kind}
     with _memory(connection, memory), _clear_failure():
-        if connection.get_isolation_level() != "AUTOCOMMIT":
+        if not _is_autocommit(connection):
             connection.execute(select(orm.call("build_index", **target)))
             return not row.indexed
         with _lock(connection, row.space_id):
-            called = orm.call("index_statements", **target).table_valued("statement")
-            statements = connection.scalars(select(called.c.statement)).all()
-            for statement in statements:
-                connection.exec_driver_sql(statement)
+            called = orm.call("index_statements", **target).column_valued("statement")
+            statements = connection.scalars(select(called)).all()
+            try:
+                for statement in statements:
+                    connection.exec_driver_sql(statement)
+            finally:
+                if statements and not connection.invalidated:
+                    connection.exec_driver_sql("reset search_path")
             return bool(statements)
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    """Ask the driver: SQLAlchemy asks the server, which knows of no autocommit."""
+    return bool(connection.connection.driver_connection.autocommit)  # type: ignore[union-attr]
 
 
 @contextmanager
@@ -54,14 +63,18 @@ def _memory(connection: Connection, memory: str | None) -> Iterator[None]:
     if memory is None:
         yield
         return
-    change = text("select set_config('maintenance_work_mem', :memory, false)")
+    local = not _is_autocommit(connection)
+    change = text("select set_config('maintenance_work_mem', :memory, :local)")
     before = connection.scalar(text("show maintenance_work_mem"))
-    connection.execute(change, {"memory": memory})
+    connection.execute(change, {"memory": memory, "local": local})
+    done = False
     try:
         yield
+        done = True
     finally:
-        if not connection.invalidated:
-            connection.execute(change, {"memory": before})
+        # a transaction that failed takes no other statement, and its rollback takes this one back
+        if (done or not local) and not connection.invalidated:
+            connection.execute(change, {"memory": before, "local": local})
 
 
 @contextmanager

@@ -95,6 +95,7 @@ def _begin(
             f"but the model {embedder.model} is {embedder.kind}; give the new space another name"
         )
     check_signature(embedder, name, row.signature)
+    _check_options(row, options or {})
     if row.state == "retired":
         connection.execute(select(orm.call("resume_space", collection=collection, space=name)))
     former = (
@@ -103,6 +104,17 @@ def _begin(
         if each.state == "active" and each.kind == row.kind and each.name != name
     )
     return row, next(former, None), row.missing
+
+
+def _check_options(row: Any, options: Mapping[str, Any]) -> None:
+    """Refuse what a space that is there already, such as a begun one, was not made with."""
+    for option, asked in options.items():
+        made = getattr(row, option)
+        if asked is not None and asked != made:
+            raise InvalidInput(
+                f"space {row.name} is there already, with {option} {made}, not {asked}; "
+                "drop it or give the new space another name"
+            )
 
 
 def _fill(collection: str, target: KnownSpace, missing: int, progress: Progress) -> Steps[int]:

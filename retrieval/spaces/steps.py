@@ -86,12 +86,19 @@ def index_progress_steps(
     collection: str, space: str | None, kind: str
 ) -> Steps[IndexProgress | None]:
     """How far the index that is being built is."""
-    called = orm.call("index_progress", collection=collection, space=space, kind=kind).table_valued(
-        "phase", "done", "total"
-    )
-    statement = select(*called.c)
-    row = yield Query(lambda connection: connection.execute(statement).first())
+    progress = partial(_index_progress, collection=collection, space=space, kind=kind)
+    row = yield Query(progress)
     return None if row is None else IndexProgress(row.phase, row.done or 0, row.total or 0)
+
+
+def _index_progress(connection: Connection, collection: str, space: str | None, kind: str) -> Any:
+    """Asked again and again, so without counting what is missing as `list_spaces` does."""
+    if space is not None:
+        named = select(orm.Space.kind).join(orm.Collection)
+        named = named.where(orm.Collection.name == collection, orm.Space.name == space)
+        kind = connection.scalar(named) or kind
+    called = orm.call("index_progress", collection=collection, space=space, kind=kind)
+    return connection.execute(select(*called.table_valued("phase", "done", "total").c)).first()
 
 
 def state_steps(

@@ -34,9 +34,13 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The settings measured, and the cheapest that reaches the recall; None where none does."""
+    """The settings measured, and the cheapest that reaches the recall; None where none does.
+
+    `chunks` is how many there were: among more of them, the same search misses more.
+    """
 
     space: str
+    chunks: int
     index_method: str
     target_recall: float
     queries: int
@@ -103,6 +107,7 @@ def tune_steps(
         yield Query(partial(_store, collection=collection, row=row, chosen=chosen))
     return Tuning(
         row.name,
+        row.embeddings,
         row.index_method,
         recall,
         len(vectors),
@@ -214,4 +219,4 @@ def plot_tuning(tuning: Tuning, path: Path) -> None:
     )
     if any(each.oversampling > 1 for each in tuning.measurements):
         axes.legend()
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, format="png")

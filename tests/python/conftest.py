@@ -1,12 +1,15 @@
-"""A retriever on a database of its own, and tiny models that a session builds once."""
+"""A retriever or a command line on a database of its own, and models that a session builds once."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tiny_models
+from command_line import SECRET, Result, Run
 
 from retrieval import HashingEmbedder, Retriever
+from retrieval.cli import main
 
 
 @pytest.fixture
@@ -15,6 +18,31 @@ def retriever(database_url: str) -> Iterator[Retriever]:
     with Retriever.open(database_url, embedder=HashingEmbedder()) as opened:
         opened.create_collection("handbook")
         yield opened
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in this process, through the entry point."""
+    monkeypatch.setenv("RETRIEVAL_MODEL", "hashing")
+    monkeypatch.delenv("RETRIEVAL_DATABASE_URL", raising=False)
+    monkeypatch.setenv("RETRIEVAL_DATA_DIRECTORY", "/nowhere/that/can/be")
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["retrieval", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err and SECRET not in captured.out + captured.err
+        return Result(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def command(cli: Run, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command on a migrated database."""
+    monkeypatch.setenv("RETRIEVAL_DATABASE_URL", database_url)
+    return cli
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +67,9 @@ def tiny_routed_sparse_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_multi_vector_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a MultiVectorEncoder."""
     return tiny_models.build_multi_vector(tmp_path_factory.mktemp("multi_vector"))
+
+
+@pytest.fixture(scope="session")
+def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a CrossEncoder."""
+    return tiny_models.build_cross_encoder(tmp_path_factory.mktemp("cross_encoder"))

@@ -4,68 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
+from command_line import SECRET, Run
 
-from retrieval.cli import main
 from retrieval.database import head_revision, normalise_url
 from tests.conftest import Server
-
-SECRET = "s3cr3t-of-mine"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left: its exit code and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        """The one line of a failure."""
-        (line,) = self.err.splitlines()
-        assert self.code == 1 and self.out == "" and line.startswith("error: ")
-        return line.removeprefix("error: ")
-
-    @property
-    def json(self) -> Any:
-        """The output of a command that was asked for JSON."""
-        return json.loads(self.out)
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process, through the entry point."""
-    monkeypatch.setenv("RETRIEVAL_MODEL", "hashing")
-    monkeypatch.delenv("RETRIEVAL_DATABASE_URL", raising=False)
-    monkeypatch.setenv("RETRIEVAL_DATA_DIRECTORY", "/nowhere/that/can/be")
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["retrieval", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err and SECRET not in captured.out + captured.err
-        return Result(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
-
-
-@pytest.fixture
-def command(cli: Run, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command on a migrated database."""
-    monkeypatch.setenv("RETRIEVAL_DATABASE_URL", database_url)
-    return cli
 
 
 @pytest.fixture
@@ -125,6 +71,7 @@ def test_ingest_stores_skips_and_replaces(command: Run, folder: Path) -> None:
         "skipped": 1,
         "chunks": 1,
         "failures": [],
+        "warnings": [],
     }
     hits = command("search", "handbook", "rotate", "--leg", "keyword", "--json").json
     assert hits == []

@@ -78,7 +78,7 @@ def reason(folder: Path, kind: Kind) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cross_encoder_embeds_nothing(kind: Kind, tmp_path: Path) -> None:
-    assert "it holds a cross-encoder" in reason(tiny_models.build_cross_encoder(tmp_path), kind)
+    assert "it holds a cross-encoder" in reason(tiny_models.build_classifier(tmp_path), kind)
 
 
 @pytest.mark.parametrize("kind", ["sparse", "multivector"])

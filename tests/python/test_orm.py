@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection, String, cast, literal, select, text
 from sqlalchemy.dialects import postgresql
@@ -13,11 +14,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from retrieval import AsyncRetriever, Document, HashingEmbedder, InvalidInput, Retriever, orm
+from retrieval.embedding import MultiVectorHashingEmbedder, SparseHashingEmbedder
 
 SEARCHES: list[Callable[..., TableValuedAlias]] = [
     orm.keyword_search,
     orm.semantic_search,
     orm.hybrid_search,
+    orm.sparse_search,
+    orm.list_spaces,
     orm.neighbouring_chunks,
 ]
 DOCUMENTS = [
@@ -52,6 +56,10 @@ def example(search: Callable[..., TableValuedAlias]) -> TableValuedAlias:
     """The selectable with its required arguments."""
     if search is orm.neighbouring_chunks:
         return search(1)
+    if search is orm.list_spaces:
+        return search("c")
+    if search is orm.sparse_search:
+        return search("c", SparseHashingEmbedder().embed_query("warm"))
     vector = HashingEmbedder().embed_query("warm")
     return search("c", vector if search is orm.semantic_search else "warm")
 
@@ -76,6 +84,9 @@ def test_results_have_the_declared_types(
     connection.execute(text("select retrieval.create_collection('c')"))
     connection.execute(text("select retrieval.create_space('c', 's', 'm', 64)"))
     connection.execute(text("select retrieval.activate_space('c', 's')"))
+    sparse = "select retrieval.create_space('c', 'words', 'm', 30522, kind => 'sparse')"
+    connection.execute(text(sparse))
+    connection.execute(text("select retrieval.activate_space('c', 'words')"))
     columns = list(example(search).c)
     connection.execute(select(*columns))
     names = {"FLOAT": "double precision", "VARCHAR": "text"}
@@ -225,3 +236,26 @@ def test_mapped_classes_read_what_is_stored(shop: Retriever) -> None:
             chunk.content,
             {"price": 90},
         )
+
+
+def test_mapped_classes_read_embeddings_of_every_kind(shop: Retriever) -> None:
+    kinds = {"sparse": SparseHashingEmbedder(), "multivector": MultiVectorHashingEmbedder()}
+    for kind, embedder in kinds.items():
+        shop.spaces.create("handbook", embedder, space=kind)
+        shop.spaces.fill("handbook", kind)
+    with Session(shop.engine) as session:
+        chunk = session.scalars(select(orm.Chunk).order_by(orm.Chunk.chunk_id).limit(1)).one()
+        text = chunk.content
+        sparse = select(orm.SparseEmbedding).where(orm.SparseEmbedding.chunk_id == chunk.chunk_id)
+        expected = kinds["sparse"].embed_query(text)
+        assert session.scalars(sparse).one().embedding.indices() == expected.indices()
+        tokens = select(orm.TokenEmbeddings).where(orm.TokenEmbeddings.chunk_id == chunk.chunk_id)
+        stored = session.scalars(tokens).one().embeddings
+        assert np.allclose(stored, kinds["multivector"].embed_query(text), atol=1e-3)
+        session.execute(
+            orm.set_query_adapter_statement("handbook", "hashing", np.eye(64), np.zeros(64), {})
+        )
+        adapter = session.scalars(select(orm.QueryAdapter)).one()
+        assert np.array_equal(adapter.matrix, np.eye(64))
+        cached = session.scalars(select(orm.CachedEmbedding)).all()
+        assert {each.token_embeddings is not None for each in cached} == {True, False}

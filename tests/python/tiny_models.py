@@ -87,10 +87,19 @@ def build_multi_vector(folder: Path) -> Path:
 
 
 def build_cross_encoder(folder: Path) -> Path:
-    """A classifier of pairs, which embeds nothing."""
+    """A CrossEncoder: pairs of at most 32 tokens, scores between 0 and 1."""
+    from sentence_transformers import CrossEncoder
+
+    return _saved(CrossEncoder(str(build_classifier(folder)), device="cpu"), folder)
+
+
+def build_classifier(folder: Path, labels: int = 1) -> Path:
+    """A classifier of pairs, which embeds nothing, as transformers stores it."""
     from transformers import BertForSequenceClassification
 
-    return _backbone(folder, BertForSequenceClassification, num_labels=1)
+    # weights so large that the scores differ
+    options = {"num_labels": labels, "initializer_range": 0.5}
+    return _backbone(folder, BertForSequenceClassification, **options)
 
 
 def _backbone(folder: Path, architecture: Any, **options: Any) -> Path:

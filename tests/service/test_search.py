@@ -41,7 +41,7 @@ def test_a_hit_has_every_field(filled: httpx.Client) -> None:
     assert (hit["document_key"], hit["metadata"], hit["position"]) == ("keys", {"year": 2026}, 0)
     assert hit["keyword_rank"] == 1 and hit["keyword_score"] > 0
     assert hit["semantic_rank"] in (1, 2, 3) and -1 <= hit["semantic_score"] <= 1
-    assert 0 < hit["score"] < 1
+    assert 0 < hit["score"] < 1 and hit["rerank_score"] is None
 
 
 def test_a_body_has_the_arguments_of_the_retriever() -> None:
@@ -69,6 +69,24 @@ def test_every_argument_arrives(filled: httpx.Client) -> None:
     assert len(found(query_embedding=[1] + [0.0] * 63, legs=["semantic"])) == 3
 
 
+def test_hits_are_ordered_again(filled: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRIEVAL_RERANKER", "word-overlap")
+    for rerank in ("word-overlap", True):
+        body = {"query": "administrator backup every", "max_results": 2, "rerank": rerank}
+        answer = filled.post(SEARCH, json={**body, "rerank_candidates": 3})
+        assert keys(answer) == ["backup", "users"]
+        scores = [hit["rerank_score"] for hit in answer.json()["hits"]]
+        assert scores == pytest.approx([2 / 3, 1 / 3])
+    answer = filled.post(SEARCH, json={"query": "backup", "rerank": False})
+    assert {hit["rerank_score"] for hit in answer.json()["hits"]} == {None}
+
+
+def test_a_reranker_that_is_not_there(filled: httpx.Client) -> None:
+    answer = filled.post(SEARCH, json={"query": "backup", "rerank": "/no/such/folder"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/model-unavailable")
+    assert "there is no such folder" in answer.json()["detail"]
+
+
 def test_nothing_to_search_with_finds_nothing(filled: httpx.Client) -> None:
     assert keys(filled.post(SEARCH, json={"query": " "})) == []
 
@@ -93,6 +111,10 @@ def test_nothing_to_search_with_finds_nothing(filled: httpx.Client) -> None:
         ({"query": "a", "query_embedding": [1.0]}, "query_embedding"),
         ({"query": "a", "query_embedding": [0.0] * 64}, "query_embedding"),
         ({"query": "a", "query_embedding": [1e6] * 64}, "query_embedding.0"),
+        ({"query": "a", "rerank": ""}, "rerank"),
+        ({"query": "a", "rerank": 1}, "rerank"),
+        ({"query": "a", "rerank_candidates": 0}, "rerank_candidates"),
+        ({"query": "a", "rerank": "word-overlap", "rerank_candidates": 9}, "rerank_candidates"),
         ({"query": "a", "metadata_filter": []}, "metadata_filter"),
         ({"query": "a", "metadata_filter": {"year": {"$near": 1}}}, "$near"),
         ({"query": "a", "colour": "red"}, "colour"),

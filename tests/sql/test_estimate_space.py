@@ -79,9 +79,9 @@ def test_every_list_ends_amid_a_page(session: psycopg.Connection, lists: int) ->
 
 def test_vectors_that_fill_a_page(session: psycopg.Connection) -> None:
     """With 4,000 dimensions an element's neighbours no longer fit beside it."""
-    fill(session, 4000, 40)
+    fill(session, 4000, 300)
     options = {"m": 16, "lists": 1}
-    for row in session.execute(ESTIMATE, [40, 4000, Jsonb(options)]).fetchall()[1:]:
+    for row in session.execute(ESTIMATE, [300, 4000, Jsonb(options)]).fetchall()[1:]:
         assert row[3] == pytest.approx(build(session, row, 4000, options), rel=0.15), row
 
 

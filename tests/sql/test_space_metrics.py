@@ -1,5 +1,6 @@
 """Scores are what numpy says, for every kind, metric and index; what has no score is refused."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,27 @@ def test_as_numpy_says(
             assert [hit.score for hit in found] == pytest.approx(expected[kept].tolist(), abs=1e-4)
             assert [hit[-2] for hit in found] == list(range(1, below + 1))
             assert [hit[-1] for hit in found] == [hit.score for hit in found]
+
+
+INDEXED = [each for each in spaces() if each.values[2] != "none"]
+
+
+@pytest.mark.parametrize(("kind", "metric", "index_method", "quantization"), INDEXED)
+def test_the_index_serves_the_metric(
+    sql: psycopg.Cursor, kind: str, metric: str, index_method: str, quantization: str
+) -> None:
+    vectors = some_vectors(kind, 20, 3)
+    options = {"index_method": index_method, "quantization": quantization}
+    fill(sql, vectors, kind=kind, metric=metric, **options)
+    statement = value(
+        sql, "select retrieval._index_scan_statement(s, null, 10, 5) from retrieval.spaces s"
+    )
+    sql.execute("set local enable_seqscan = off")
+    type_ = {"dense": "halfvec", "sparse": "sparsevec"}[kind]
+    query = f"'{FORMAT[kind](vectors[0])}'::{type_}"
+    plan = "\n".join(column(sql, "explain " + statement.replace("$1", query)))
+    table = {"dense": "embeddings", "sparse": "sparse_embeddings"}[kind]
+    assert re.search(rf"Index Scan using {table}_\d+_index on", plan)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

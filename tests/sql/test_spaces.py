@@ -53,8 +53,8 @@ def test_a_new_space_is_being_built(sql: psycopg.Cursor, chunks: list[int]) -> N
         ("'c', 't', 'm', null", "dimensions"),
         ("'c', 't', 'm', 2, kind => 'fat'", "kind"),
         ("'c', 't', 'm', 2, metric => 'hamming'", "metric"),
-        ("'c', 't', 'm', 2, metric => null", "metric"),
-        ("'c', 't', 'm', 2, index_method => 'ivfflat'", "index_method"),
+        ("'c', 't', 'm', 2, metric => ''", "metric"),
+        ("'c', 't', 'm', 2, index_method => 'flat'", "index_method"),
         ("'c', 't', 'm', 2, quantization => 'none'", "quantization"),
     ],
 )

@@ -12,9 +12,7 @@ PUT = {
     "dense": "select retrieval.put_embeddings('c', %s, %s, %s::halfvec[])",
     "sparse": "select retrieval.put_sparse_embeddings('c', %s, %s, %s::sparsevec[])",
     # one vector per chunk, as if each were a single token
-    "multivector": "select retrieval.put_token_embeddings("
-    "'c', %(space)s, %(chunks)s, array_fill(1, array[cardinality(%(chunks)s)]),"
-    " %(embeddings)s::halfvec[])",
+    "multivector": "select retrieval.put_token_embeddings('c', %s, %s, %s, %s::halfvec[])",
 }
 
 
@@ -70,11 +68,8 @@ def embed(
 ) -> None:
     """Store a vector for each chunk."""
     literals = [sparse(row) if kind == "sparse" else vector(row) for row in vectors]
-    if kind == "multivector":
-        arguments = {"space": space, "chunks": list(chunks), "embeddings": literals}
-        session.execute(PUT[kind], arguments)
-    else:
-        session.execute(PUT[kind], [space, list(chunks), literals])
+    counts = [[1] * len(literals)] if kind == "multivector" else []
+    session.execute(PUT[kind], [space, list(chunks), *counts, literals])
 
 
 def fill(session: Session, vectors: np.ndarray, **arguments: Any) -> list[int]:
