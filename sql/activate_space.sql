@@ -36,12 +36,11 @@ create or replace function retrieval.activate_space(collection text, space text)
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    target retrieval.spaces := retrieval._space(owner, coalesce(space, ''), null);
+    target retrieval.spaces;
     missing bigint;
 begin
     perform retrieval._lock_spaces(owner.collection_id);
-    -- it may have gone or changed while this waited
-    target := retrieval._space(owner, space, null);
+    target := retrieval._space(owner, coalesce(space, ''), null);
     missing := retrieval._count_missing(target);
     if missing > 0 then
         raise exception 'space % of collection % is not complete: % of the chunks have no embedding in it',

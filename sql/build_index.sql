@@ -37,6 +37,16 @@ create or replace function retrieval._has_index(space retrieval.spaces)
 
 comment on function retrieval._has_index(retrieval.spaces) is 'Whether a space has a valid vector index.';
 
+-- The lists that the index really has: those asked for, or those that fitted when it was built.
+create or replace function retrieval._index_lists(space retrieval.spaces)
+    returns integer
+    language sql stable
+    return (select substring(o.option from 'lists=(\d+)')::integer
+            from pg_catalog.pg_class c, unnest(c.reloptions) o(option)
+            where c.oid = to_regclass(format('retrieval.%I', retrieval._embedding_partition(space) || '_index')) and o.option ~ '^lists=');
+
+comment on function retrieval._index_lists(retrieval.spaces) is 'The number of lists of a space''s IVFFlat index; null where there is none.';
+
 create or replace function retrieval._index_lock(space retrieval.spaces)
     returns bigint
     language sql immutable

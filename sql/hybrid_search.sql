@@ -50,7 +50,7 @@ begin
              where $3 is not null),
          fused as (
              select chunk_id,
-                    coalesce($7 / ($9 + k.rank), 0) + coalesce($8 / ($9 + s.rank), 0) as score,
+                    coalesce($7 * retrieval._reciprocal_rank(k.rank, $9), 0) + coalesce($8 * retrieval._reciprocal_rank(s.rank, $9), 0) as score,
                     k.rank as keyword_rank, k.score as keyword_score, s.rank as semantic_rank, s.score as semantic_score
              from keyword k full join semantic s using (chunk_id)
              order by score desc, chunk_id

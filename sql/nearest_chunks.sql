@@ -73,16 +73,14 @@ create or replace function retrieval._scan_depth(candidates bigint, share double
 comment on function retrieval._scan_depth(bigint, double precision) is
 'How many chunks must be read for so many to pass a filter that lets this share through.';
 
--- Found by measurement: the least with which 10 results of 60,000 real embeddings are 99 % right.
+-- Of 60,000 real embeddings 60 found more than 99 % of the ten nearest; the rest is room for larger collections, where the
+-- same effort finds less. For IVFFlat the root of the lists, as pgvector recommends.
 create or replace function retrieval._default_effort(space retrieval.spaces)
     returns integer
     language sql stable
     return case space.index_method
         when 'hnsw' then 200
-        when 'ivfflat' then (
-            select ceil(sqrt(substring(o.option from 'lists=(\d+)')::integer))::integer
-            from pg_catalog.pg_class c, unnest(c.reloptions) o(option)
-            where c.oid = to_regclass(format('retrieval.%I', retrieval._embedding_partition(space) || '_index')) and o.option ~ '^lists=') end;
+        when 'ivfflat' then ceil(sqrt(retrieval._index_lists(space)))::integer end;
 
 comment on function retrieval._default_effort(retrieval.spaces) is
 'ef_search of an HNSW index, probes of an IVFFlat index, where neither the call nor the space says.';

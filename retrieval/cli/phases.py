@@ -9,9 +9,9 @@ from rich.progress import TaskID
 
 from retrieval.cli.output import progress_bar
 from retrieval.errors import RetrievalError
+from retrieval.spaces.progress import BUILDING
 from retrieval.spaces.steps import IndexProgress
 
-BUILDING = "building the index"
 POLL_SECONDS = 0.5
 
 

@@ -10,9 +10,10 @@ from retrieval.cli import space_options as options
 from retrieval.cli import spaces_measured, spaces_moved
 from retrieval.cli.options import DatabaseUrl, Json
 from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, say, table
-from retrieval.cli.phases import BUILDING, Phases
+from retrieval.cli.phases import Phases
 from retrieval.embedding.kinds import checked_kind
 from retrieval.search import Retriever
+from retrieval.spaces.progress import BUILDING
 from retrieval.spaces.summary import SpaceSummary
 
 app = typer.Typer(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from retrieval.embedding import Embedder, Kind, Signature, create_embedder
+from retrieval.embedding import Embedder, Embedding, Kind, Signature, create_embedder
 from retrieval.errors import NotFound, RetrievalError, SpaceMismatch
 
 
@@ -22,6 +22,10 @@ class KnownSpace:
     def kind(self) -> Kind:
         """The kind of its embeddings."""
         return self.embedder.kind
+
+    def embed_queries(self, queries: Iterable[str]) -> list[Embedding]:
+        """The embeddings of queries, in their order."""
+        return [self.embedder.embed_query(query) for query in queries]
 
 
 class KnownSpaces:

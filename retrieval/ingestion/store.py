@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, column, func, literal, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, select
 
 from retrieval import orm
 from retrieval.document import Document
@@ -17,17 +16,6 @@ from retrieval.ingestion.chunk import Chunk
 
 # changes whenever the same document would be cut differently
 CHUNKER = "paragraphs-1"
-
-# what is asked of a space before it is written
-SPACE_COLUMNS = (
-    column("space_id", BigInteger),
-    column("name", Text),
-    column("kind", Text),
-    column("model", Text),
-    column("dimensions", Integer),
-    column("signature", JSONB),
-    column("state", Text),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +69,7 @@ def put_documents(
 
 def written_spaces(connection: Connection, collection: str) -> list[Any]:
     """The spaces that need an embedding of every chunk, held as they are until the commit."""
-    called = func.retrieval.written_spaces(literal(collection, Text())).table_valued(
-        *SPACE_COLUMNS, name="spaces"
-    )
-    return list(connection.execute(select(called)))
+    return list(connection.execute(select(*orm.written_spaces(collection).c)))
 
 
 def put_embeddings(

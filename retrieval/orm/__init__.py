@@ -20,6 +20,7 @@ from retrieval.orm.functions import (
     recommend_documents,
     semantic_search,
     sparse_search,
+    written_spaces,
 )
 from retrieval.orm.models import (
     Base,
@@ -70,4 +71,5 @@ __all__ = [
     "semantic_search",
     "set_query_adapter_statement",
     "sparse_search",
+    "written_spaces",
 ]

@@ -36,7 +36,7 @@ from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import NULLTYPE, TypeEngine
 
 from retrieval.errors import InvalidInput
-from retrieval.orm.models import Chunk
+from retrieval.orm.models import Base, Chunk, Space
 
 Vector = Sequence[float] | Any
 
@@ -153,6 +153,10 @@ def _columns(*legs: str) -> list[ColumnClause[Any]]:
     for leg in legs:
         columns += [column(f"{leg}_rank", BigInteger), column(f"{leg}_score", Float)]
     return columns
+
+
+def _columns_of(mapped: type[Base]) -> list[ColumnClause[Any]]:
+    return [column(each.name, each.type) for each in mapped.__table__.columns]
 
 
 def call(function: str, **arguments: Any) -> FunctionElement[Any]:
@@ -312,8 +316,17 @@ def neighbouring_chunks(
 ) -> TableValuedAlias:
     """A chunk and those around it, as a selectable with the columns of `Chunk`."""
     called = call("neighbouring_chunks", chunk_id=chunk_id, before=before, after=after)
-    columns = [column(each.name, each.type) for each in Chunk.__table__.columns]
-    return called.table_valued(*columns, name="neighbours")
+    return called.table_valued(*_columns_of(Chunk), name="neighbours")
+
+
+def written_spaces(collection: str) -> TableValuedAlias:
+    """The spaces that need an embedding of every new chunk, with the columns of `Space`.
+
+    Their rows are locked against a change of state until the transaction ends.
+    """
+    return call("written_spaces", collection=collection).table_valued(
+        *_columns_of(Space), name="spaces"
+    )
 
 
 def list_spaces(collection: str) -> TableValuedAlias:

@@ -90,15 +90,7 @@ def space_statement(collection: str, space: str | None) -> Select[Any]:
     wanted = orm.Space.state == "active" if space is None else orm.Space.name == space
     joined = (orm.Space.collection_id == orm.Collection.collection_id) & wanted
     return (
-        select(
-            orm.Space.space_id,
-            orm.Space.name,
-            orm.Space.kind,
-            orm.Space.model,
-            orm.Space.dimensions,
-            orm.Space.signature,
-            orm.Space.state,
-        )
+        select(*orm.Space.__table__.columns)
         .select_from(orm.Collection)
         .outerjoin(orm.Space, joined & (orm.Space.kind == "dense"))
         .where(orm.Collection.name == collection)

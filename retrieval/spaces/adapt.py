@@ -124,7 +124,7 @@ def _fit(
             grades.append(found)
     if not texts:
         raise InvalidInput("no document that the judgements name is in the collection")
-    queries = np.stack([np.asarray(known.embedder.embed_query(text)) for text in texts])
+    queries = np.stack([np.asarray(each) for each in known.embed_queries(texts)])
     return fit_query_adapter(queries, stored.vectors, grades), len(texts)
 
 

@@ -18,7 +18,7 @@ from retrieval.ingestion.store import put_embeddings
 from retrieval.spaces.alignment import Alignment, Vectors, fit_alignment
 from retrieval.spaces.create import create_space_statement, space_name
 from retrieval.spaces.index import build_index_steps
-from retrieval.spaces.progress import Progress
+from retrieval.spaces.progress import Progress, silent
 from retrieval.spaces.summary import space_row, space_rows
 from retrieval.steps import Compute, Query, Steps
 
@@ -59,7 +59,7 @@ def align_steps(
     itself, into the same space. Nothing is activated. Everything is carried over in one
     transaction, so that an interrupted run leaves nothing behind.
     """
-    progress = on_progress or (lambda phase, done, total: None)
+    progress = on_progress or silent
     if embedder.kind != "dense":
         raise InvalidInput(f"only dense spaces can be aligned; {embedder.model} is {embedder.kind}")
     yield Compute(lambda: embedder.signature)
@@ -85,9 +85,7 @@ def align_steps(
         progress=progress,
     )
     carried = yield Query(carry)
-    progress("building the index", 0, 1)
-    yield from build_index_steps(collection, name, "dense", memory)
-    progress("building the index", 1, 1)
+    yield from build_index_steps(collection, name, "dense", memory, progress)
     return AlignedSpace(
         name,
         row.name,

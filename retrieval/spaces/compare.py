@@ -48,8 +48,7 @@ def compare_steps(
             raise InvalidInput(f"only dense spaces are compared; {space.name} is {space.kind}")
     found = []
     for space in (former, new):
-        embed = partial(_embed, space, texts)
-        embeddings = yield Compute(embed)
+        embeddings = yield Compute(partial(space.embed_queries, texts))
         found.append((yield Query(partial(_hits, collection, space, embeddings))))
     overlap = sum(
         len(_chunks(one) & _chunks(other)) / max(1, min(CUT, max(len(one), len(other))))
@@ -59,10 +58,6 @@ def compare_steps(
         return Comparison(len(texts), overlap)
     scores = [_ndcg(judgements, hits) for hits in found]
     return Comparison(len(texts), overlap, *scores)
-
-
-def _embed(space: KnownSpace, texts: Sequence[str]) -> list[Any]:
-    return [space.embedder.embed_query(text) for text in texts]
 
 
 def _hits(

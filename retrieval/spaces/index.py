@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from retrieval import orm
 from retrieval.database import from_database_error
 from retrieval.errors import DatabaseError
+from retrieval.spaces.progress import BUILDING, Progress, silent
 from retrieval.spaces.summary import space_row
 from retrieval.steps import Query, Steps
 
@@ -21,7 +22,11 @@ OUT_OF_MEMORY = ("53200", "53100")
 
 
 def build_index_steps(
-    collection: str, space: str | None, kind: str, memory: str | None
+    collection: str,
+    space: str | None,
+    kind: str,
+    memory: str | None,
+    progress: Progress = silent,
 ) -> Steps[bool]:
     """Build the index unless there is a valid one; returns whether it was built.
 
@@ -29,9 +34,11 @@ def build_index_steps(
     connection of the caller's the build is concurrent: nobody waits for it. One that was
     interrupted leaves an invalid index behind, which the next one replaces.
     """
+    progress(BUILDING, 0, 1)
     row = yield Query(partial(space_row, collection=collection, space=space, kind=kind))
     build = partial(_build, collection=collection, row=row, memory=memory)
     built: bool = yield Query(build, autocommit=True)
+    progress(BUILDING, 1, 1)
     return built
 
 

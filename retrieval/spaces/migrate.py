@@ -22,7 +22,7 @@ from retrieval.spaces.compare import Comparison, compare_steps
 from retrieval.spaces.create import create_space_statement, space_name
 from retrieval.spaces.index import build_index_steps
 from retrieval.spaces.judgements import Judgements
-from retrieval.spaces.progress import Progress
+from retrieval.spaces.progress import EMBEDDING, EmbeddingProgress, Progress, silent
 from retrieval.spaces.summary import space_rows
 from retrieval.steps import Compute, Query, Steps
 
@@ -54,17 +54,16 @@ def migrate_steps(
     on_progress: Progress | None = None,
 ) -> Steps[Migration]:
     """Create or resume the new space, fill it, index it, compare it, and make it the active one."""
-    progress = on_progress or (lambda phase, done, total: None)
+    progress = on_progress or silent
     name = space or space_name((yield Compute(lambda: embedder.model)))
     begin = partial(_begin, collection=collection, name=name, embedder=embedder, options=options)
     yield Compute(lambda: embedder.signature)  # loads the model outside of any transaction
     row, former_row, missing = yield Query(begin)
     known_spaces.remember(embedder)
     target = KnownSpace(row.name, row.signature, embedder, row.space_id, row.state)
-    embedded = yield from _fill(collection, target, missing, progress)
-    progress("building the index", 0, 1)
-    yield from build_index_steps(collection, name, target.kind, memory)
-    progress("building the index", 1, 1)
+    progress(EMBEDDING, 0, missing)
+    embedded = yield from fill_space(collection, target, EmbeddingProgress(missing, progress))
+    yield from build_index_steps(collection, name, target.kind, memory, progress)
     comparison = None
     if former_row is not None and queries and target.kind == "dense":
         former = yield Compute(partial(known_spaces.known, former_row))
@@ -115,19 +114,6 @@ def _check_options(row: Any, options: Mapping[str, Any]) -> None:
                 f"space {row.name} is there already, with {option} {made}, not {asked}; "
                 "drop it or give the new space another name"
             )
-
-
-def _fill(collection: str, target: KnownSpace, missing: int, progress: Progress) -> Steps[int]:
-    done = 0
-
-    def embedded(count: int) -> None:
-        nonlocal done
-        done += count
-        progress("embedding", done, max(missing, done))
-
-    progress("embedding", 0, missing)
-    count = yield from fill_space(collection, target, embedded)
-    return count
 
 
 def _activate(collection: str, target: KnownSpace) -> Steps[int]:

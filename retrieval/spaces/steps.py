@@ -14,7 +14,7 @@ from retrieval.ingestion.fill import fill_space
 from retrieval.spaces.compare import Comparison, compare_steps
 from retrieval.spaces.create import create_space_statement, space_name
 from retrieval.spaces.judgements import Judgements
-from retrieval.spaces.progress import Progress
+from retrieval.spaces.progress import EmbeddingProgress, Progress, silent
 from retrieval.spaces.summary import SpaceSummary, space_row, summaries
 from retrieval.steps import Compute, Query, Steps
 
@@ -71,15 +71,8 @@ def fill_steps(
     """Embed what is missing in a space."""
     row = yield Query(partial(space_row, collection=collection, space=space, kind=kind))
     known = yield Compute(partial(known_spaces.known, row))
-    done = 0
-
-    def embedded(count: int) -> None:
-        nonlocal done
-        done += count
-        if on_progress:
-            on_progress("embedding", done, max(row.missing, done))
-
-    return (yield from fill_space(collection, known, embedded))
+    progress = EmbeddingProgress(row.missing, on_progress or silent)
+    return (yield from fill_space(collection, known, progress))
 
 
 def index_progress_steps(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, text
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.errors import InvalidInput
-from retrieval.spaces.progress import Progress
+from retrieval.spaces.progress import Progress, silent
 from retrieval.spaces.summary import space_row
 from retrieval.steps import Compute, Query, Steps
 
@@ -72,13 +72,40 @@ def tune_steps(
     row = yield Query(partial(_checked_row, collection=collection, space=space))
     if queries:
         known = yield Compute(partial(known_spaces.known, row))
-        embed = partial(_embed, known, list(queries))
-        vectors, chunk_ids = (yield Compute(embed)), None
+        vectors, chunk_ids = (yield Compute(partial(known.embed_queries, queries))), None
     else:
         take = partial(_sampled, collection=collection, row=row, sample=sample)
         vectors, chunk_ids = yield Query(take)
     if len(vectors) == 0:
         raise InvalidInput(f"space {row.name} of collection {collection} has no embedding to try")
+    measurements = yield from _measurements(
+        collection, row, vectors, chunk_ids, max_results, on_progress or silent
+    )
+    chosen = cheapest(measurements, recall)
+    if chosen and store:
+        yield Query(partial(_store, collection=collection, row=row, chosen=chosen))
+    return Tuning(
+        row.name,
+        row.embeddings,
+        row.index_method,
+        recall,
+        len(vectors),
+        bool(queries),
+        measurements,
+        chosen,
+        bool(chosen and store),
+    )
+
+
+def _measurements(
+    collection: str,
+    row: Any,
+    vectors: Sequence[Any],
+    chunk_ids: Sequence[int] | None,
+    max_results: int,
+    progress: Progress,
+) -> Steps[list[Measurement]]:
+    """Every setting on all queries, some of them at a time."""
     efforts = yield Query(partial(_efforts, row=row))
     totals: dict[tuple[int, int], list[float]] = {}
     for start in range(0, len(vectors), BATCH):
@@ -96,26 +123,11 @@ def tune_steps(
             total = totals.setdefault((each.oversampling, each.search_effort), [0.0, 0.0])
             total[0] += each.recall * len(vectors[batch])
             total[1] += each.milliseconds * len(vectors[batch])
-        if on_progress:
-            on_progress("measuring", min(start + BATCH, len(vectors)), len(vectors))
-    measurements = [
+        progress("measuring", min(start + BATCH, len(vectors)), len(vectors))
+    return [
         Measurement(effort, oversampling, found / len(vectors), spent / len(vectors))
         for (oversampling, effort), (found, spent) in totals.items()
     ]
-    chosen = cheapest(measurements, recall)
-    if chosen and store:
-        yield Query(partial(_store, collection=collection, row=row, chosen=chosen))
-    return Tuning(
-        row.name,
-        row.embeddings,
-        row.index_method,
-        recall,
-        len(vectors),
-        bool(queries),
-        measurements,
-        chosen,
-        bool(chosen and store),
-    )
 
 
 def cheapest(measurements: Sequence[Measurement], recall: float) -> Measurement | None:
@@ -137,10 +149,6 @@ def _checked_row(connection: Connection, collection: str, space: str | None) -> 
     return row
 
 
-def _embed(known: Any, queries: Sequence[str]) -> list[Any]:
-    return [known.embedder.embed_query(query) for query in queries]
-
-
 def _sampled(
     connection: Connection, collection: str, row: Any, sample: int
 ) -> tuple[list[Any], list[int]]:
@@ -153,11 +161,8 @@ def _efforts(connection: Connection, row: Any) -> tuple[int, ...]:
     if row.index_method == "hnsw":
         return HNSW_EFFORTS
     lists = connection.scalar(
-        text(
-            "select substring(o from 'lists=(.*)')::integer from pg_class c, unnest(c.reloptions) o"
-            " where c.oid = to_regclass(:index) and o like 'lists=%'"
-        ),
-        {"index": f"retrieval.embeddings_{row.space_id}_index"},
+        text("select retrieval._index_lists(s) from retrieval.spaces s where s.space_id = :id"),
+        {"id": row.space_id},
     )
     probes = [1 << power for power in range(16) if 1 << power < (lists or 1)]
     return (*probes, min(lists or 1, MOST_PROBES))
