@@ -1,97 +1,93 @@
--- Hybrid search: keyword and semantic candidates, fused by weighted reciprocal rank fusion (Cormack, Clarke and
--- Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods", SIGIR 2009):
+-- Hybrid search: the candidates of several legs in one ranking, fused as in retrieval.fuse. A leg that did not find a chunk adds
+-- nothing for it, and the filter reaches each leg before its cut.
 --
---     score = Σ over the legs of  weight / (rrf_k + rank in the leg),  ranks from 1
+-- Then, where asked for and in this order: boosts by metadata (see boost), near-duplicates fall (collapse_duplicates), so
+-- many chunks of a document are kept (per_document), the rest is chosen for diversity (diversify), and the page is cut.
 --
--- A leg that did not find a chunk adds nothing for it. The filter reaches each leg before its cut.
+-- All pages come from the same candidates, so that no chunk is on two of them or on none: the ranking of deeper candidates is
+-- another one. That is why result_offset cannot go beyond candidates.
 create or replace function retrieval.hybrid_search(
     collection text,
     query_text text default null,
     query_embedding halfvec default null,
+    query_sparse sparsevec default null,
     metadata_filter jsonb default null,
     max_results integer default 10,
-    weights jsonb default '{"keyword": 1, "semantic": 1}',
-    rrf_k integer default 60,
+    fusion text default null,
+    weights jsonb default null,
+    rrf_k integer default null,
     candidates integer default 100,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
-    search_effort integer default null)
+    search_effort integer default null,
+    query_tokens halfvec[] default null,
+    late_interaction text default null,
+    query_embeddings jsonb default null,
+    leg_candidates jsonb default '{}',
+    leg_signatures jsonb default null,
+    boosts jsonb default null,
+    duplicate_similarity double precision default null,
+    per_document integer default null,
+    mmr_lambda double precision default null,
+    result_offset integer default 0)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision,
-        semantic_rank bigint, semantic_score double precision)
+        semantic_rank bigint, semantic_score double precision, sparse_rank bigint, sparse_score double precision,
+        late_interaction_rank bigint, late_interaction_score double precision, contributions jsonb)
     language plpgsql stable rows 10
+    set search_path from current
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    target retrieval.spaces;
+    started constant timestamptz := clock_timestamp();
+    request record;
+    condition text;
+    settings jsonb;
+    depth integer;
+    found_chunks record;
+    fused record;
+    refined record;
 begin
-    if query_text is null and query_embedding is null then
-        raise exception 'query_text or query_embedding must be given' using errcode = 'null_value_not_allowed';
-    end if;
-    perform retrieval._check_count('max_results', max_results);
-    perform retrieval._check_count('candidates', candidates);
-    perform retrieval._check_count('rrf_k', rrf_k, 1000000);
-    perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
-    perform retrieval._check_weights(weights, array['keyword', 'semantic']);
-    if query_embedding is not null then
-        target := retrieval._space(owner, space);
-        perform retrieval._check_embedding(target, query_embedding, signature);
-        perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
-        query_embedding := retrieval._adapt_query(target, query_embedding);
+    select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, max_results, fusion, weights,
+           rrf_k, candidates, leg_candidates, keyword_operator, search_effort, late_interaction, retrieval._check_boosts(boosts, now()) as boosts,
+           duplicate_similarity, per_document, mmr_lambda, result_offset
+    into request;
+    perform retrieval._check_request(request, retrieval._given_legs(request));
+    condition := retrieval._filter_condition(owner, metadata_filter);
+    settings := retrieval._fusion_settings(owner, request);
+    depth := greatest(candidates, max_results);
+    loop
+        found_chunks := retrieval._run_legs(owner, request, condition, depth, settings);
+        select array_agg(f.id) as chunk_ids, array_agg(f.score) as scores, array_agg(f.contributions) as contributions into fused
+        from retrieval.fuse(found_chunks.legs, found_chunks.chunk_ids, found_chunks.scores,
+                            settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f;
+        refined := retrieval._refine(owner, request, fused.chunk_ids, fused.scores);
+        -- documents that hold many of the candidates, and near-duplicates, may leave too few
+        exit when cardinality(refined.chunk_ids) >= max_results or not found_chunks.is_full or depth >= 10000
+               or result_offset > 0 or num_nonnulls(per_document, duplicate_similarity) = 0;
+        depth := least(4 * depth, 10000);
+    end loop;
+    if current_setting('retrieval.explain', true) = 'on' then
+        perform set_config('retrieval.explanation', jsonb_build_object(
+            'settings', settings, 'legs', found_chunks.report, 'fused', coalesce(cardinality(fused.chunk_ids), 0), 'steps', refined.steps,
+            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3))::text, true);
     end if;
     return query execute format(
-        'with keyword as (
-             select k.* from retrieval._keyword_candidates($11, $1, $4, $5, $6, null) with ordinality k(chunk_id, score, rank)
-             where $1 is not null),
-         semantic as (
-             select s.* from retrieval._nearest_chunks($2, $3, $4, $5, $12) with ordinality s(chunk_id, score, rank)
-             where $3 is not null),
-         fused as (
-             select chunk_id,
-                    coalesce($7 * retrieval._reciprocal_rank(k.rank, $9), 0) + coalesce($8 * retrieval._reciprocal_rank(s.rank, $9), 0) as score,
-                    k.rank as keyword_rank, k.score as keyword_score, s.rank as semantic_rank, s.score as semantic_score
-             from keyword k full join semantic s using (chunk_id)
-             order by score desc, chunk_id
-             limit $10)
-         select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata,
-                f.score, f.keyword_rank, f.keyword_score, f.semantic_rank, f.semantic_score
-         from fused f
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = f.chunk_id
+        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score,
+                (f.legs #>> ''{keyword,rank}'')::bigint, (f.legs #>> ''{keyword,score}'')::double precision,
+                (f.legs #>> ''{semantic,rank}'')::bigint, (f.legs #>> ''{semantic,score}'')::double precision,
+                (f.legs #>> ''{sparse,rank}'')::bigint, (f.legs #>> ''{sparse,score}'')::double precision,
+                (f.legs #>> ''{late_interaction,rank}'')::bigint, (f.legs #>> ''{late_interaction,score}'')::double precision, f.legs
+         from unnest($1, $2) with ordinality h(chunk_id, score, place)
+         join unnest($3, $4) f(chunk_id, legs) on f.chunk_id = h.chunk_id
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by f.score desc, f.chunk_id', owner.collection_id)
-        using query_text, target, query_embedding, retrieval._filter_condition(owner, metadata_filter),
-              greatest(candidates, max_results), keyword_operator,
-              coalesce((weights ->> 'keyword')::double precision, 1), coalesce((weights ->> 'semantic')::double precision, 1),
-              rrf_k, max_results, owner, search_effort;
+         order by h.place', owner.collection_id)
+        using refined.chunk_ids, refined.scores, fused.chunk_ids, fused.contributions;
 end;
 $$;
 
-comment on function retrieval.hybrid_search(text, text, halfvec, jsonb, integer, jsonb, integer, integer, text, jsonb, text, integer) is
-'Keyword and semantic search fused by weighted reciprocal rank fusion, best first, ties by chunk_id. Either query may be null. weights: {"keyword": 1, "semantic": 1}, a leg left out counts 1; candidates: how many each leg contributes. Ranks and scores of the legs are null where a leg did not find the chunk.';
-
-create or replace function retrieval._check_weights(weights jsonb, legs text[])
-    returns void
-    language plpgsql immutable
-as $$
-declare
-    weight record;
-begin
-    if weights is null or jsonb_typeof(weights) <> 'object' then
-        raise exception 'weights must be an object such as {"keyword": 1, "semantic": 1}' using errcode = 'invalid_parameter_value';
-    end if;
-    for weight in select * from jsonb_each(weights) loop
-        perform retrieval._check_choice('weights: leg', weight.key, legs);
-        if jsonb_typeof(weight.value) <> 'number' or weight.value::double precision < 0 then
-            raise exception 'weights: % must be a number from 0, not %', weight.key, weight.value
-                using errcode = 'invalid_parameter_value';
-        end if;
-    end loop;
-    if not exists (select from unnest(legs) leg where coalesce((weights ->> leg)::double precision, 1) > 0) then
-        raise exception 'weights must not all be 0' using errcode = 'invalid_parameter_value';
-    end if;
-end;
-$$;
-
-comment on function retrieval._check_weights(jsonb, text[]) is '22023 where the weights of legs are unusable.';
+comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
+'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those stored with the collection (see calibrate), else relative and equal weights. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';

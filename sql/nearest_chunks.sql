@@ -155,6 +155,7 @@ begin
                 execute format('select array_agg(s.chunk_id), array_agg(s.distance) from (%s) s',
                                retrieval._exact_statement(space, filter_condition is not null, candidates))
                     into chunk_ids, distances using query, passed;
+                perform set_config('retrieval.plan', 'exact', true);  -- for explain_search
                 exit;
             end if;
             -- far more than expected

@@ -1,4 +1,14 @@
 -- Sparse search: the best chunks by learned sparse vectors (SPLADE, BGE-M3), whose elements stand for words.
+
+create or replace function retrieval._indexable_query(space retrieval.spaces, query_sparse sparsevec)
+    returns sparsevec
+    language sql immutable
+    set search_path from current
+    return case space.index_method when 'hnsw' then retrieval.keep_largest(query_sparse, 1000) else query_sparse end;
+
+comment on function retrieval._indexable_query(retrieval.spaces, sparsevec) is
+'A sparse query with no more elements than an index holds, where the space has one.';
+
 create or replace function retrieval.sparse_search(
     collection text,
     query_sparse sparsevec,
@@ -20,11 +30,8 @@ begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_sparse_embedding(target, query_sparse, signature);
     perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
-    if target.index_method = 'hnsw' then
-        query_sparse := retrieval.keep_largest(query_sparse, 1000);
-    end if;
     return query execute retrieval._hits_statement(target)
-        using target, query_sparse, retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
+        using target, retrieval._indexable_query(target, query_sparse), retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
 end;
 $$;
 

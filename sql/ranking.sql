@@ -1,0 +1,142 @@
+-- How a hybrid search ranks: the legs, their fusion, and what is asked for beyond, in arrays that go from step to step.
+-- `request` is a record with the arguments of hybrid_search.
+
+-- What is not given is the collection's setting (see calibrate), else the default.
+create or replace function retrieval._fusion_settings(owner retrieval.collections, request record)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    stored constant jsonb := coalesce(owner.settings -> 'ranking', '{}');
+begin
+    return jsonb_build_object(
+        'fusion', coalesce(request.fusion, stored ->> 'fusion', 'relative'),
+        'rrf_k', coalesce(request.rrf_k, (stored ->> 'rrf_k')::integer, 60),
+        'weights', coalesce(request.weights, stored -> 'weights', '{}'),
+        'weights_from', case when request.weights is not null then 'call' when stored ? 'weights' then 'collection' else 'default' end);
+end;
+$$;
+
+comment on function retrieval._fusion_settings(retrieval.collections, record) is
+'What a request is fused by: {"fusion", "rrf_k", "weights", "weights_from": call, collection or default}.';
+
+create or replace function retrieval._check_request(request record, legs text[])
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    perform retrieval._check_count('max_results', request.max_results);
+    perform retrieval._check_count('candidates', request.candidates);
+    perform retrieval._check_count('rrf_k', coalesce(request.rrf_k, 1), 1000000);
+    perform retrieval._check_count('per_document', coalesce(request.per_document, 1));
+    perform retrieval._check_choice('keyword_operator', request.keyword_operator, array['or', 'and']);
+    perform retrieval._check_choice('fusion', coalesce(request.fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
+    perform retrieval._check_choice('late_interaction', coalesce(request.late_interaction, 'candidates'), array['candidates', 'collection']);
+    perform retrieval._check_share('mmr_lambda', coalesce(request.mmr_lambda, 1));
+    perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
+    perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
+    perform retrieval._check_leg_candidates(request.leg_candidates, legs);
+    if request.result_offset is null or request.result_offset < 0 then
+        raise exception 'result_offset must be 0 or more, not %', coalesce(request.result_offset::text, 'null') using errcode = 'invalid_parameter_value';
+    elsif request.result_offset > 0 and request.result_offset::bigint + request.max_results > request.candidates then
+        raise exception 'result_offset + max_results must be at most candidates, which is %, not %',
+                        request.candidates, request.result_offset::bigint + request.max_results
+            using errcode = 'invalid_parameter_value',
+                  hint = 'All pages of a ranking are cut from the same candidates: raise candidates, and for every page alike';
+    elsif request.late_interaction = 'candidates' and legs = array['late_interaction'] then
+        raise exception 'late_interaction: there are no candidates of another leg to score' using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_request(record, text[]) is '22023 where the arguments of a search with these legs are unusable.';
+
+-- One leg after the other. Late interaction that is to order candidates takes the best by the fusion of the legs before it.
+create or replace function retrieval._run_legs(
+    owner retrieval.collections, request record, condition text, candidates integer, fusion jsonb,
+    out legs text[], out chunk_ids bigint[], out scores double precision[], out report jsonb, out is_full boolean)
+    language plpgsql stable
+as $$
+declare
+    leg record;
+    depth integer;
+    among bigint[];
+    found_chunks record;
+    started timestamptz;
+begin
+    legs := '{}'; chunk_ids := '{}'; scores := '{}'; report := '[]'; is_full := false;
+    for leg in select * from retrieval._search_legs(owner, request) loop
+        depth := coalesce((request.leg_candidates ->> leg.leg)::integer, candidates);
+        among := null;
+        started := clock_timestamp();
+        if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and cardinality(legs) > 0 then
+            among := array(select f.id from retrieval.fuse(
+                               legs, chunk_ids, scores, fusion ->> 'fusion', fusion -> 'weights', (fusion ->> 'rrf_k')::integer) f limit depth);
+        end if;
+        found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
+        legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
+        chunk_ids := chunk_ids || found_chunks.chunk_ids;
+        scores := scores || found_chunks.scores;
+        is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
+        report := report || jsonb_build_object(
+            'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
+            'weight', coalesce((fusion #>> array['weights', leg.leg])::double precision, 1),
+            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
+    end loop;
+end;
+$$;
+
+comment on function retrieval._run_legs(retrieval.collections, record, text, integer, jsonb) is
+'The candidates of all legs with their scores, and what each leg did. is_full: asked for more, a leg might find more.';
+
+-- Steps on a ranking that is given, and returned, best first.
+create or replace function retrieval._refine(
+    owner retrieval.collections, request record, chunk_ids inout bigint[], scores inout double precision[], steps out jsonb)
+    language plpgsql stable
+as $$
+declare
+    wanted constant integer := request.result_offset + request.max_results;
+    target retrieval.spaces;
+    refined record;
+begin
+    steps := '{}';
+    if request.boosts is not null then
+        select array_agg(b.chunk_id) as ids, array_agg(b.boosted_score) as scores,
+               jsonb_object_agg(b.chunk_id, jsonb_build_object('fused_score', b.score, 'boosts', b.factors)) as boosts into refined
+        from retrieval._boosted(owner.collection_id, chunk_ids, scores, request.boosts, cardinality(chunk_ids)) b;
+        chunk_ids := refined.ids; scores := refined.scores;
+        steps := steps || jsonb_build_object('boosts', refined.boosts);
+    end if;
+    if request.duplicate_similarity is not null or request.mmr_lambda is not null then
+        target := retrieval._comparing_space(owner, request.space);
+    end if;
+    if request.duplicate_similarity is not null then
+        select array_agg(c.chunk_id) as ids, array_agg(c.score) as scores,
+               jsonb_object_agg(c.chunk_id, c.duplicates) filter (where c.duplicates <> '{}') as duplicates into refined
+        from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, request.duplicate_similarity) c;
+        chunk_ids := refined.ids; scores := refined.scores;
+        steps := steps || jsonb_build_object('duplicates', coalesce(refined.duplicates, '{}'));
+    end if;
+    if request.per_document is not null then
+        execute format(
+            'select array_agg(p.chunk_id order by p.number) as ids, array_agg(p.score order by p.number) as scores
+             from (select h.*, row_number() over (partition by c.document_id order by h.number) as place
+                   from unnest($1, $2) with ordinality h(chunk_id, score, number)
+                   join retrieval.chunks c on c.collection_id = %s and c.chunk_id = h.chunk_id) p
+             where p.place <= $3', owner.collection_id)
+            into refined using chunk_ids, scores, request.per_document;
+        chunk_ids := refined.ids; scores := refined.scores;
+    end if;
+    if request.mmr_lambda is not null then
+        select array_agg(d.chunk_id) as ids, array_agg(d.score) as scores, jsonb_object_agg(d.chunk_id, d.mmr_score) as mmr into refined
+        from retrieval._diversified_chunks(target, chunk_ids, scores, request.mmr_lambda, wanted) d;
+        chunk_ids := refined.ids; scores := refined.scores;
+        steps := steps || jsonb_build_object('mmr_scores', refined.mmr);
+    end if;
+    chunk_ids := chunk_ids[request.result_offset + 1:wanted];
+    scores := scores[request.result_offset + 1:wanted];
+end;
+$$;
+
+comment on function retrieval._refine(retrieval.collections, record, bigint[], double precision[]) is
+'A ranking after boosts, without near-duplicates, with so many chunks of a document, diversified, and cut to the page, in this order; what was not asked for is left out. steps says what each did, by chunk.';
