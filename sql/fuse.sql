@@ -34,6 +34,14 @@ create or replace function retrieval._reciprocal_rank(rank bigint, rrf_k integer
 comment on function retrieval._reciprocal_rank(bigint, integer) is
 'What a rank adds under reciprocal rank fusion where the weight is 1, in fuse and hybrid_search alike.';
 
+create or replace function retrieval._relative_score(score double precision, minimum double precision, maximum double precision)
+    returns double precision
+    language sql immutable
+    return case when maximum > minimum then (score - minimum) / (maximum - minimum) else 1 end;
+
+comment on function retrieval._relative_score(double precision, double precision, double precision) is
+'A score brought to 0 … 1 between the smallest and the largest of its list; 1 where these are equal.';
+
 create or replace function retrieval._fusion_share(
     fusion text, rank bigint, score double precision, minimum double precision, maximum double precision,
     mean double precision, deviation double precision, rrf_k integer)
@@ -41,7 +49,7 @@ create or replace function retrieval._fusion_share(
     language sql immutable
     return case fusion
         when 'rrf' then retrieval._reciprocal_rank(rank, rrf_k)
-        when 'relative' then case when maximum > minimum then (score - minimum) / (maximum - minimum) else 1 end
+        when 'relative' then retrieval._relative_score(score, minimum, maximum)
         when 'dbsf' then case when maximum > minimum then least(greatest((score - mean) / (6 * deviation) + 0.5, 0), 1) else 0.5 end end;
 
 comment on function retrieval._fusion_share(text, bigint, double precision, double precision, double precision, double precision, double precision, integer) is

@@ -51,6 +51,9 @@ where e.extname = 'vector';
 \ir hybrid_search.sql
 \ir fuse.sql
 \ir max_sim.sql
+\ir check_ranking.sql
+\ir diversify.sql
+\ir collapse_duplicates.sql
 \ir recommend.sql
 \ir recommend_documents.sql
 \ir more_like_this.sql
@@ -63,6 +66,7 @@ where e.extname = 'vector';
 \ir missing_embeddings.sql
 \ir cached_embeddings.sql
 \ir neighbouring_chunks.sql
+\ir passages.sql
 \ir highlight.sql
 \ir estimate_space.sql
 \ir describe_space.sql

@@ -3139,6 +3139,14 @@ create or replace function retrieval._reciprocal_rank(rank bigint, rrf_k integer
 comment on function retrieval._reciprocal_rank(bigint, integer) is
 'What a rank adds under reciprocal rank fusion where the weight is 1, in fuse and hybrid_search alike.';
 
+create or replace function retrieval._relative_score(score double precision, minimum double precision, maximum double precision)
+    returns double precision
+    language sql immutable
+    return case when maximum > minimum then (score - minimum) / (maximum - minimum) else 1 end;
+
+comment on function retrieval._relative_score(double precision, double precision, double precision) is
+'A score brought to 0 … 1 between the smallest and the largest of its list; 1 where these are equal.';
+
 create or replace function retrieval._fusion_share(
     fusion text, rank bigint, score double precision, minimum double precision, maximum double precision,
     mean double precision, deviation double precision, rrf_k integer)
@@ -3146,7 +3154,7 @@ create or replace function retrieval._fusion_share(
     language sql immutable
     return case fusion
         when 'rrf' then retrieval._reciprocal_rank(rank, rrf_k)
-        when 'relative' then case when maximum > minimum then (score - minimum) / (maximum - minimum) else 1 end
+        when 'relative' then retrieval._relative_score(score, minimum, maximum)
         when 'dbsf' then case when maximum > minimum then least(greatest((score - mean) / (6 * deviation) + 0.5, 0), 1) else 0.5 end end;
 
 comment on function retrieval._fusion_share(text, bigint, double precision, double precision, double precision, double precision, double precision, integer) is
@@ -3280,6 +3288,218 @@ $$;
 
 comment on function retrieval.max_sim(halfvec[], halfvec[]) is
 'The late-interaction score of a document for a query, each given by the vectors of its tokens: the sum over the query''s tokens of the largest inner product with a token of the document. Null where either has none.';
+-- end
+
+-- begin sql/check_ranking.sql
+-- What is checked of a ranking that is given as two arrays: ids of chunks, in any order, and their scores.
+
+-- The ids are looked up in the snapshot of the calling statement: what a search found in the same one is there.
+create or replace function retrieval._check_ranking(collection retrieval.collections, chunk_ids bigint[], scores double precision[])
+    returns void
+    language plpgsql stable
+as $$
+declare
+    wrong record;
+begin
+    perform retrieval._check_same_number(coalesce(chunk_ids, '{}'), 'scores', coalesce(cardinality(scores), cardinality(chunk_ids), 0));
+    select * into wrong
+    from unnest(chunk_ids, scores) with ordinality h(chunk_id, score, number)
+    -- as in fuse; NaN is larger than all
+    where scores is not null and (h.score is null or abs(h.score) > 1e100)
+    order by h.number limit 1;
+    if found then
+        raise exception 'the score of chunk % must be a number up to 1e100, not %', wrong.chunk_id, coalesce(wrong.score::text, 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    execute format(
+        'select h.chunk_id from unnest($1) with ordinality h(chunk_id, number)
+         where not exists (select from retrieval.chunks c where c.collection_id = %s and c.chunk_id = h.chunk_id)
+         order by h.number limit 1', collection.collection_id)
+        into wrong using chunk_ids;
+    if wrong.chunk_id is not null then
+        raise exception 'chunk % does not exist in collection %', wrong.chunk_id, quote_ident(collection.name) using errcode = 'undefined_object';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_ranking(retrieval.collections, bigint[], double precision[]) is
+'22023 where ids and scores are not equally many, an id is named twice or a score is not a number, 22004 where an id is null, 42704 where it is not in the collection. Scores may be null: then there are none.';
+
+create or replace function retrieval._check_share(parameter text, value double precision)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if value is null or value not between 0 and 1 then
+        raise exception '% must be between 0 and 1, not %', parameter, coalesce(value::text, 'null') using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_share(text, double precision) is '22023 where a value is null or not between 0 and 1.';
+-- end
+
+-- begin sql/diversify.sql
+-- Diversity: maximal marginal relevance (Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering
+-- Documents and Producing Summaries", SIGIR 1998). The next one chosen is that with the largest
+--
+--     mmr_lambda · relevance − (1 − mmr_lambda) · largest similarity to one that is already chosen
+--
+-- Relevance is the score, brought to 0 … 1 by min–max over the candidates (all equal: 1). Similarity is the cosine, whatever
+-- the metric of the space. What has none with anything, a chunk without an embedding or one of zeros, is like nothing: 0.
+--
+-- Ten of a hundred that are not all alike:
+--
+--     with found as (select h.* from retrieval.hybrid_search('shop', 'warm jacket', $1, max_results => 100) h)
+--     select f.document_key, f.content, d.mmr_score
+--     from (select array_agg(chunk_id) as chunk_ids, array_agg(score) as scores from found) a
+--     cross join retrieval.diversify('shop', a.chunk_ids, a.scores, 0.7) with ordinality d(chunk_id, score, mmr_score, rank)
+--     join found f using (chunk_id)
+--     order by d.rank;
+
+-- Only the distances to the newest choice are computed, of embeddings that were read once: choosing ten of a hundred takes a
+-- thousand instead of the five thousand between all pairs.
+create or replace function retrieval._diversified_chunks(
+    space retrieval.spaces, chunk_ids bigint[], scores double precision[], mmr_lambda double precision, max_results integer)
+    returns table (chunk_id bigint, score double precision, mmr_score double precision)
+    language plpgsql stable rows 10
+    set search_path from current
+as $$
+declare
+    candidate record;  -- all of them, best first, as arrays
+    similarities double precision[];
+    newest bigint;
+    newest_embedding halfvec;
+    chosen bigint[] := '{}';
+begin
+    execute format(
+        'select array_agg(r.chunk_id order by r.rank) as ids, array_agg(r.score order by r.rank) as scores,
+                array_agg(retrieval._relative_score(r.score, r.minimum, r.maximum) order by r.rank) as relevances,
+                array_agg(e.embedding order by r.rank) as embeddings
+         from (select u.*, row_number() over (order by u.score desc, u.chunk_id) as rank,
+                      min(u.score) over () as minimum, max(u.score) over () as maximum
+               from unnest($1, $2) u(chunk_id, score)) r
+         left join retrieval.embeddings e on e.space_id = %s and e.chunk_id = r.chunk_id', space.space_id)
+        into candidate using chunk_ids, scores;
+    while cardinality(chosen) < least(max_results, coalesce(cardinality(candidate.ids), 0)) loop
+        select c.number, mmr_lambda * c.relevance - (1 - mmr_lambda) * coalesce(c.similarity, 0) into newest, mmr_score
+        from unnest(candidate.relevances, similarities) with ordinality c(relevance, similarity, number)
+        where c.number <> all (chosen)
+        order by 2 desc, 1 limit 1;
+        chunk_id := candidate.ids[newest];
+        score := candidate.scores[newest];
+        return next;
+        chosen := chosen || newest;
+        newest_embedding := candidate.embeddings[newest];
+        similarities := array(
+            select greatest(c.similarity, coalesce(nullif(1 - (c.embedding <=> newest_embedding), 'NaN'), 0))
+            from unnest(candidate.embeddings, similarities) with ordinality c(embedding, similarity, number)
+            order by c.number);
+    end loop;
+end;
+$$;
+
+comment on function retrieval._diversified_chunks(retrieval.spaces, bigint[], double precision[], double precision, integer) is
+'The choice of maximal marginal relevance among chunks, in the order of choice, ties in the order of the ranking.';
+
+create or replace function retrieval.diversify(
+    collection text,
+    chunk_ids bigint[],
+    scores double precision[],
+    mmr_lambda double precision default 0.5,
+    max_results integer default 10,
+    space text default null)
+    returns table (chunk_id bigint, score double precision, mmr_score double precision)
+    language plpgsql stable rows 10
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target constant retrieval.spaces := retrieval._space(owner, space);
+begin
+    perform retrieval._check_share('mmr_lambda', mmr_lambda);
+    perform retrieval._check_count('max_results', max_results);
+    perform retrieval._check_ranking(owner, chunk_ids, coalesce(scores, '{}'));
+    return query select d.* from retrieval._diversified_chunks(target, chunk_ids, scores, mmr_lambda, max_results) d;
+end;
+$$;
+
+comment on function retrieval.diversify(text, bigint[], double precision[], double precision, integer, text) is
+'Chunks of a ranking that are relevant and not like each other, by maximal marginal relevance, in the order of choice; ties by score, then by chunk_id. chunk_ids and scores: the ranking, in any order; a higher score is better. mmr_lambda: 1 is the ranking as it is, 0 diversity alone after the best chunk. Similarity is the cosine in a dense space (without a name: the active one); a chunk without an embedding is like nothing. mmr_score is what the choice was made by. No rows for an empty ranking.';
+-- end
+
+-- begin sql/collapse_duplicates.sql
+-- Near-duplicates: of chunks that say the same only the best is kept.
+--
+-- Greedy in the order of the ranking: a chunk falls to the best chunk that is kept and like it. What is only like a
+-- fallen one is kept, so nothing falls to a chunk that it is not like itself. Equal content counts as alike in any
+-- space and without one; no content, as of a document that is a title, is not equal.
+
+-- One statement compares all pairs: for a hundred chunks that is faster than a statement for each that is kept.
+create or replace function retrieval._collapsed_chunks(
+    collection retrieval.collections, space retrieval.spaces, chunk_ids bigint[], scores double precision[], similarity double precision)
+    returns table (chunk_id bigint, score double precision, duplicates bigint[])
+    language plpgsql stable rows 100
+    set search_path from current
+as $$
+declare
+    hit record;
+    fallen bigint[] := '{}';
+begin
+    for hit in execute format(
+        'with ranked as materialized (
+             select u.chunk_id, u.score, row_number() over (order by u.score desc, u.chunk_id) as rank, e.embedding,
+                    case when c.content <> '''' then min(u.chunk_id) over (partition by c.content collate "C") end as first_of_content
+             from unnest($1, $2) u(chunk_id, score)
+             join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = u.chunk_id
+             left join retrieval.embeddings e on e.space_id = %2$L and e.chunk_id = u.chunk_id)
+         select r.chunk_id, r.score, array(
+                    select o.chunk_id from ranked o
+                    where o.rank > r.rank
+                      -- NaN, the distance of zeros, is larger than all
+                      and (o.embedding <=> r.embedding <= 1 - $3 or o.first_of_content = r.first_of_content)
+                    order by o.rank) as alike
+         from ranked r
+         order by r.rank', collection.collection_id, space.space_id)
+        using chunk_ids, scores, similarity
+    loop
+        continue when hit.chunk_id = any (fallen);
+        chunk_id := hit.chunk_id;
+        score := hit.score;
+        duplicates := array(select a.id from unnest(hit.alike) with ordinality a(id, number) where a.id <> all (fallen) order by a.number);
+        return next;
+        fallen := fallen || duplicates;
+    end loop;
+end;
+$$;
+
+comment on function retrieval._collapsed_chunks(retrieval.collections, retrieval.spaces, bigint[], double precision[], double precision) is
+'The chunks of a ranking that are like none that is kept before them, best first, each with those that fell to it. Without a space (null) only content counts.';
+
+create or replace function retrieval.collapse_duplicates(
+    collection text,
+    chunk_ids bigint[],
+    scores double precision[],
+    similarity double precision default 0.95,
+    space text default null)
+    returns table (chunk_id bigint, score double precision, duplicates bigint[])
+    language plpgsql stable rows 100
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target retrieval.spaces;
+begin
+    if space is not null or exists (
+           select from retrieval.spaces s where s.collection_id = owner.collection_id and s.state = 'active' and s.kind = 'dense') then
+        target := retrieval._space(owner, space);
+    end if;
+    perform retrieval._check_share('similarity', similarity);
+    perform retrieval._check_ranking(owner, chunk_ids, coalesce(scores, '{}'));
+    return query select c.* from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, similarity) c;
+end;
+$$;
+
+comment on function retrieval.collapse_duplicates(text, bigint[], double precision[], double precision, text) is
+'A ranking without near-duplicates, best first, ties by chunk_id. A chunk falls to the best one kept before it whose cosine with it, in a dense space (without a name: the active one), is at least `similarity`, or whose content is equal; duplicates are the ids of those that fell, best first. Without an active space only equal content counts. chunk_ids and scores: the ranking, in any order; a higher score is better. No rows for an empty ranking.';
 -- end
 
 -- begin sql/recommend.sql
@@ -4075,6 +4295,22 @@ comment on function retrieval.trim_embedding_cache(bigint) is
 
 -- begin sql/neighbouring_chunks.sql
 -- The chunks around one, for reading on from a hit.
+
+create or replace function retrieval._check_neighbours(before integer, after integer)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if before is null or before < 0 or after is null or after < 0 then
+        raise exception '% must be 0 or more, not %', case when before >= 0 then 'after' else 'before' end,
+                        coalesce(case when before >= 0 then after else before end::text, 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_neighbours(integer, integer) is '22023 where a number of chunks around another is null or below 0.';
+
 create or replace function retrieval.neighbouring_chunks(chunk_id bigint, before integer default 1, after integer default 1)
     returns setof retrieval.chunks
     language plpgsql stable
@@ -4082,11 +4318,7 @@ as $$
 declare
     anchor record;
 begin
-    if before is null or before < 0 or after is null or after < 0 then
-        raise exception '% must be 0 or more, not %', case when before >= 0 then 'after' else 'before' end,
-                        coalesce(case when before >= 0 then after else before end::text, 'null')
-            using errcode = 'invalid_parameter_value';
-    end if;
+    perform retrieval._check_neighbours(before, after);
     select c.collection_id, c.document_id, c.position into anchor
     from retrieval.chunks c where c.chunk_id = neighbouring_chunks.chunk_id;
     if not found then
@@ -4102,6 +4334,109 @@ $$;
 
 comment on function retrieval.neighbouring_chunks(bigint, integer, integer) is
 'A chunk, up to `before` chunks before it and up to `after` after it in its document, as rows of retrieval.chunks in order of position. No rows where the chunk does not exist.';
+-- end
+
+-- begin sql/passages.sql
+-- Passages: hits that are neighbours in their document, as the stretches of text that they are part of.
+--
+-- A chunk hit at position p covers p − before … p + after. Covers that overlap or touch are one passage. Its content is cut
+-- out of the document by the chunks' offsets, so that what chunks share is there once and what is between them is not
+-- lost. Where a chunk has no offsets, or the document's text does not reach that far, the chunks are put together line by
+-- line, and the passage has no offsets.
+--
+-- To read the best three, a chunk further on either side:
+--
+--     select p.document_key, p.context, p.content
+--     from (select array_agg(h.chunk_id) as chunk_ids, array_agg(h.score) as scores
+--           from retrieval.hybrid_search('shop', 'warm jacket', $1, max_results => 20) h) a
+--     cross join retrieval.passages('shop', a.chunk_ids, a.scores, 1, 1) p
+--     limit 3;
+
+-- Lists are compared heading by heading, so what the first and the last in order share, all between them share.
+create or replace function retrieval._shared_context(contexts text[])
+    returns text
+    language sql immutable
+    return (select coalesce(string_agg(h.heading, ' > ' order by h.level), '')
+            from (select h.heading, h.level, bool_and(h.heading is not distinct from h.other) over (order by h.level) as shared
+                  from (select min(string_to_array(c.context, ' > ')) as first, max(string_to_array(c.context, ' > ')) as last
+                        from unnest(contexts) c(context)) p
+                  cross join unnest(p.first, p.last) with ordinality h(heading, other, level)) h
+            where h.shared);
+
+comment on function retrieval._shared_context(text[]) is
+'The leading headings that all contexts share, as a context, or an empty text.';
+
+create or replace function retrieval._passages(
+    collection retrieval.collections, chunk_ids bigint[], scores double precision[], before integer, after integer)
+    returns table (
+        document_id bigint, document_key text, title text, context text, metadata jsonb, first_position integer, last_position integer,
+        start_offset integer, end_offset integer, content text, score double precision, hit_ids bigint[])
+    language plpgsql stable rows 10
+as $$
+begin
+    return query execute format(
+        'with hits as (
+             select h.*, c.document_id, c.position::bigint as position,
+                    c.position - lag(c.position) over (partition by c.document_id order by c.position) <= $3 + $4 + 1 as continues
+             from unnest($1, $2) with ordinality h(chunk_id, score, number)
+             join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id),
+         counted as (
+             select h.*, count(*) filter (where h.continues is not true) over (partition by h.document_id order by h.position) as passage
+             from hits h),
+         covers as (
+             select h.document_id, min(h.position) - $3 as first, max(h.position) + $4 as last, max(h.score) as score,
+                    min(h.number) as number, min(h.chunk_id) as chunk_id, array_agg(h.chunk_id order by h.position) as hit_ids
+             from counted h
+             group by h.document_id, h.passage)
+         select v.document_id, d.document_key, d.title, s.context, d.metadata, s.first_position, s.last_position,
+                t.start_offset, t.end_offset,
+                case when t.start_offset is not null then t.content
+                     else (select string_agg(c.content, E''\n'' order by c.position) from retrieval.chunks c
+                           where c.collection_id = %1$s and c.document_id = v.document_id and c.position between v.first and v.last) end,
+                v.score, v.hit_ids
+         from covers v
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = v.document_id
+         cross join lateral (
+             select min(c.position) as first_position, max(c.position) as last_position,
+                    case when min(c.context) = max(c.context) then min(c.context) else retrieval._shared_context(array_agg(c.context)) end as context,
+                    case when count(*) = count(c.end_offset - c.start_offset) then min(c.start_offset) end as start_offset,
+                    max(c.end_offset) as end_offset
+             from retrieval.chunks c
+             where c.collection_id = %1$s and c.document_id = v.document_id and c.position between v.first and v.last) s
+         left join lateral (
+             select p.content, s.start_offset, s.end_offset
+             from substring(d.content from s.start_offset + 1 for s.end_offset - s.start_offset) p(content)
+             where char_length(p.content) = s.end_offset - s.start_offset) t on true
+         order by v.score desc, case when $2 is null then v.number end, v.chunk_id', collection.collection_id)
+        using chunk_ids, scores, before::bigint, after::bigint;
+end;
+$$;
+
+comment on function retrieval._passages(retrieval.collections, bigint[], double precision[], integer, integer) is
+'The passages that hits are part of, best first.';
+
+create or replace function retrieval.passages(
+    collection text,
+    chunk_ids bigint[],
+    scores double precision[] default null,
+    before integer default 0,
+    after integer default 0)
+    returns table (
+        document_id bigint, document_key text, title text, context text, metadata jsonb, first_position integer, last_position integer,
+        start_offset integer, end_offset integer, content text, score double precision, hit_ids bigint[])
+    language plpgsql stable rows 10
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+begin
+    perform retrieval._check_neighbours(before, after);
+    perform retrieval._check_ranking(owner, chunk_ids, scores);
+    return query select p.* from retrieval._passages(owner, chunk_ids, scores, before, after) p;
+end;
+$$;
+
+comment on function retrieval.passages(text, bigint[], double precision[], integer, integer) is
+'The passages that chunks are part of: each widened by `before` chunks before it and `after` after it, those that then overlap or touch in their document as one. content is the document''s text from start_offset to end_offset (characters, the end excluded); where its chunks have no offsets these are null and content is the chunks'' contents, line by line. context is the path of headings that all of its chunks share, or empty. hit_ids are the given chunks in it, in order of position, score is the best of theirs. Best first, ties by the smallest id of the hits; without scores (null) in the order of chunk_ids. No rows for an empty ranking.';
 -- end
 
 -- begin sql/highlight.sql

@@ -71,6 +71,7 @@ _TYPES: dict[str, Any] = {
     "maximum_bytes": BigInteger(),
     "metadata_filter": JSONB(),
     "metric": Text(),
+    "mmr_lambda": Float(),
     "model": Text(),
     "name": Text(),
     "negative": ARRAY(BigInteger),
@@ -91,6 +92,7 @@ _TYPES: dict[str, Any] = {
     "search_efforts": ARRAY(Integer),
     "search_options": JSONB(),
     "signature": JSONB(),
+    "similarity": Float(),
     "space": Text(),
     "strategy": Text(),
     "terms": Integer(),
@@ -309,6 +311,67 @@ def _id_type(ids: Sequence[Any] | ColumnElement[Any]) -> TypeEngine[Any]:
         return ids.type.item_type if isinstance(ids.type, ARRAY) else NULLTYPE
     types: dict[type, TypeEngine[Any]] = {int: BigInteger(), UUID: Uuid()}
     return types.get(type(ids[0]), Text()) if ids else Text()
+
+
+def diversify(
+    collection: str,
+    chunk_ids: Sequence[int] | ColumnElement[Any],
+    scores: Sequence[float] | ColumnElement[Any],
+    *,
+    mmr_lambda: float | None = None,
+    max_results: int | None = None,
+    space: str | None = None,
+) -> TableValuedAlias:
+    """Chunks of a ranking that are not like each other, as a selectable."""
+    return call("diversify", **locals()).table_valued(
+        column("chunk_id", BigInteger),
+        column("score", Float),
+        column("mmr_score", Float),
+        name="diversified",
+    )
+
+
+def collapse_duplicates(
+    collection: str,
+    chunk_ids: Sequence[int] | ColumnElement[Any],
+    scores: Sequence[float] | ColumnElement[Any],
+    *,
+    similarity: float | None = None,
+    space: str | None = None,
+) -> TableValuedAlias:
+    """A ranking without near-duplicates, as a selectable."""
+    return call("collapse_duplicates", **locals()).table_valued(
+        column("chunk_id", BigInteger),
+        column("score", Float),
+        column("duplicates", ARRAY(BigInteger)),
+        name="collapsed",
+    )
+
+
+def passages(
+    collection: str,
+    chunk_ids: Sequence[int] | ColumnElement[Any],
+    scores: Sequence[float] | ColumnElement[Any] | None = None,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+) -> TableValuedAlias:
+    """The passages that chunks are part of, as a selectable."""
+    return call("passages", **locals()).table_valued(
+        column("document_id", BigInteger),
+        column("document_key", Text),
+        column("title", Text),
+        column("context", Text),
+        column("metadata", JSONB),
+        column("first_position", Integer),
+        column("last_position", Integer),
+        column("start_offset", Integer),
+        column("end_offset", Integer),
+        column("content", Text),
+        column("score", Float),
+        column("hit_ids", ARRAY(BigInteger)),
+        name="passages",
+    )
 
 
 def neighbouring_chunks(

@@ -30,6 +30,9 @@ SEARCHES: list[Callable[..., TableValuedAlias]] = [
     orm.recommend,
     orm.recommend_documents,
     orm.more_like_this,
+    orm.diversify,
+    orm.collapse_duplicates,
+    orm.passages,
 ]
 DOCUMENTS = [
     Document("jacket", "A warm jacket for the winter.", metadata={"price": 90}),
@@ -55,6 +58,8 @@ def example(search: Callable[..., TableValuedAlias]) -> TableValuedAlias:
     """The selectable with its required arguments."""
     if search is orm.fuse:
         return search(["a"], [1], [0.5])
+    if search in (orm.diversify, orm.collapse_duplicates):
+        return search("handbook", [1], [0.5])
     return search("handbook", "jacket" if search is orm.more_like_this else [])
 
 
@@ -130,6 +135,64 @@ def test_what_is_like_a_document(shop: Retriever) -> None:
     with Session(shop.engine) as session:
         hits = orm.more_like_this("handbook", "jacket")
         assert session.scalars(select(hits.c.document_key)).all() == ["boots"]
+
+
+def ranking_of(query: str) -> Any:
+    """The ids and scores of a search as a row of two arrays, to be joined."""
+    hits = orm.keyword_search("handbook", query)
+    arrays = (func.array_agg(hits.c.chunk_id), func.array_agg(hits.c.score))
+    return select(arrays[0].label("chunk_ids"), arrays[1].label("scores")).subquery("ranking")
+
+
+def test_a_search_is_diversified(shop: Retriever) -> None:
+    shop.ingest("handbook", [Document("second", DOCUMENTS[0].content)])
+    ranking = ranking_of("warm winter")
+    chosen = orm.diversify(
+        "handbook", ranking.c.chunk_ids, ranking.c.scores, mmr_lambda=0.2, max_results=2
+    ).lateral("chosen")
+    hits = select(chosen.c.chunk_id).join_from(ranking, chosen, literal(True)).subquery()
+    statement = (
+        select(orm.Document.document_key)
+        .join(orm.Document.chunks)
+        .join(hits, hits.c.chunk_id == orm.Chunk.chunk_id)
+    )
+    with Session(shop.engine) as session:
+        found = set(session.scalars(statement))
+    assert "boots" in found and len(found & {"jacket", "second"}) == 1
+
+
+def test_duplicates_of_a_search_are_collapsed(shop: Retriever) -> None:
+    shop.ingest("handbook", [Document("second", DOCUMENTS[0].content)])
+    ranking = ranking_of("warm")
+    kept = orm.collapse_duplicates(
+        "handbook", ranking.c.chunk_ids, ranking.c.scores, similarity=0.9
+    ).lateral("kept")
+    statement = select(func.cardinality(kept.c.duplicates)).join_from(ranking, kept, literal(True))
+    with Session(shop.engine) as session:
+        assert sorted(session.scalars(statement)) == [0, 1]
+
+
+def test_passages_of_what_was_ingested(retriever: Retriever) -> None:
+    """Their offsets are those of the stored text, and their context is of its headings."""
+    parts = [f"## Part {n}\r\n\r\n{f'Größe {n} und so weiter. ' * 30}\r\n\r\n" for n in range(3)]
+    retriever.ingest("handbook", [Document("guide.md", "# Guide\n\n" + "".join(parts))])
+    with Session(retriever.engine) as session:
+        document = session.scalars(select(orm.Document)).one()
+        chunks = sorted(document.chunks, key=lambda chunk: chunk.position)
+        inside = [n for n, each in enumerate(chunks) if each.context == "Guide > Part 0"]
+        heading = chunks[inside[-1] + 1]
+        assert (heading.content, heading.context) == ("## Part 1", "Guide")
+        for after, context in ((0, "Guide > Part 0"), (1, "Guide"), (99, "Guide")):
+            passages = orm.passages("handbook", [chunks[n].chunk_id for n in inside], after=after)
+            (row,) = session.execute(select(passages)).all()
+            assert (row.first_position, row.context, row.score) == (inside[0], context, None)
+            assert row.content == document.content[row.start_offset : row.end_offset]
+            assert row.content.startswith("Größe 0 und so weiter. ")
+            assert row.content.endswith(chunks[row.last_position].content)
+        passages = orm.passages("handbook", [chunks[0].chunk_id], [0.5], before=9, after=99)
+        (whole,) = session.execute(select(passages)).all()
+        assert (whole.content, whole.context) == (document.content.strip(), "")
+        assert (whole.score, whole.hit_ids) == (0.5, [chunks[0].chunk_id])
 
 
 def test_an_argument_that_is_not_json() -> None:

@@ -87,6 +87,9 @@ def test_what_else_takes_vectors(session: psycopg.Connection) -> None:
     assert column(session, "select * from retrieval.hybrid_search('c', 'b', '[0,1]')") != []
     measured = "select recall from retrieval.measure_recall('c', 's', '{\"[1,1]\"}', '{10}')"
     assert column(session, measured) == [1]
+    for function in ("diversify", "collapse_duplicates"):
+        ranked = f"select * from retrieval.{function}('c', %s, '{{2,1}}')"
+        assert column(session, ranked, [chunks]) == chunks
     truncated = "select retrieval.truncate_embedding('[3,4,5]', 1)::text"
     assert value(session, truncated) == "[1]"
     assert value(session, "select retrieval.keep_largest('{1:2,2:3}/2', 1)::text") == "{2:3}/2"

@@ -1,0 +1,55 @@
+"""What every function that takes a ranking says of one that is none."""
+
+import numpy as np
+import psycopg
+import pytest
+from statements import failure, put
+from vectors import fill
+
+
+@pytest.mark.parametrize("function", ["diversify", "collapse_duplicates", "passages"])
+@pytest.mark.parametrize(
+    ("arguments", "sqlstate", "message"),
+    [
+        ("array[%(a)s, %(b)s], '{1}'", "22023", "there are 2 chunk_ids and 1 scores"),
+        ("null, '{1}'", "22023", "there are 0 chunk_ids and 1 scores"),
+        ("array[%(a)s], '{}'", "22023", "there are 1 chunk_ids and 0 scores"),
+        ("array[%(a)s, null], '{2,1}'", "22004", "chunk_ids must not contain null"),
+        ("array[%(a)s, %(b)s, %(a)s], '{3,2,1}'", "22023", "chunk %(a)s is given twice"),
+        (
+            "array[%(a)s, %(b)s], '{1,null}'",
+            "22023",
+            "the score of chunk %(b)s must be a number up to 1e100, not null",
+        ),
+        ("array[%(a)s], '{NaN}'", "22023", "the score of chunk %(a)s must be a number"),
+        ("array[%(a)s], '{-infinity}'", "22023", "not -Infinity"),
+        ("array[%(a)s], '{1e101}'", "22023", "up to 1e100"),
+        ("array[%(a)s, 999999], '{2,1}'", "42704", "chunk 999999 does not exist in collection c"),
+        ("array[%(other)s], '{1}'", "42704", "chunk %(other)s does not exist in collection c"),
+    ],
+)
+def test_unusable_rankings(
+    sql: psycopg.Cursor, function: str, arguments: str, sqlstate: str, message: str
+) -> None:
+    one, two = fill(sql, np.eye(2), index_method="none")
+    sql.execute("select retrieval.create_collection('d')")
+    (other,) = put(sql, "d", {"document_key": "x", "content": "x"})
+    ids = {"a": one, "b": two, "other": other.chunk_id}
+    error = failure(sql, f"select * from retrieval.{function}('c', {arguments % ids})")
+    assert error.sqlstate == sqlstate
+    assert message % ids in error.diag.message_primary
+
+
+@pytest.mark.parametrize("function", ["diversify", "collapse_duplicates"])
+def test_scores_must_be_given(sql: psycopg.Cursor, function: str) -> None:
+    chunks = fill(sql, np.eye(2), index_method="none")
+    error = failure(sql, f"select * from retrieval.{function}('c', %s, null)", [chunks])
+    assert "there are 2 chunk_ids and 0 scores" in error.diag.message_primary
+
+
+@pytest.mark.parametrize("function", ["diversify", "collapse_duplicates", "passages"])
+@pytest.mark.parametrize("collection", ["'nowhere'", "null"])
+def test_no_such_collection(sql: psycopg.Cursor, function: str, collection: str) -> None:
+    error = failure(sql, f"select * from retrieval.{function}({collection}, '{{}}', '{{}}')")
+    assert error.sqlstate == "42704"
+    assert f"collection {collection.strip(chr(39))} does not exist" in error.diag.message_primary
