@@ -89,6 +89,17 @@ def _words(body: Any) -> str:
 
 def _shown(words: str, key: str, texts: Sequence[str]) -> str:
     """Quote the server's first words, unless it quotes the key or a text itself."""
-    quotes = [key, *(text[:QUOTED_CHARACTERS] for text in texts)]
-    line = " ".join(words.split())[:SHOWN_CHARACTERS].rstrip(".")
-    return f": {line}" if line and not any(quote and quote in words for quote in quotes) else ""
+    line = " ".join(words.split())
+    first = line[: SHOWN_CHARACTERS + QUOTED_CHARACTERS]
+    if not line or (key and key in words) or any(_is_quoted(text, first) for text in texts):
+        return ""
+    return f": {line[:SHOWN_CHARACTERS].rstrip('.')}"
+
+
+def _is_quoted(text: str, line: str) -> bool:
+    """Whether a line holds a text, or of a longer one some characters from anywhere in it."""
+    text = " ".join(text.split())
+    if len(text) <= QUOTED_CHARACTERS:
+        return text != "" and text in line
+    starts = range(len(line) - QUOTED_CHARACTERS + 1)
+    return any(line[start : start + QUOTED_CHARACTERS] in text for start in starts)

@@ -192,8 +192,10 @@ def test_ingestion_and_search(endpoint: EmbeddingServer, database_url: str) -> N
 
 def test_making_one_imports_and_asks_nothing() -> None:
     program = (
-        "import sys; from retrieval.embedding.openai import OpenAIEmbedder;"
-        "OpenAIEmbedder('bge-m3').model; print({'openai', 'tiktoken'} & set(sys.modules))"
+        "import sys; from retrieval import ChatModel;"
+        "from retrieval.embedding.openai import OpenAIEmbedder;"
+        "ChatModel('llama'); OpenAIEmbedder('bge-m3').model;"
+        "print({'openai', 'tiktoken'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.strip() == "set()", run.stderr
