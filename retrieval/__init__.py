@@ -31,6 +31,17 @@ from retrieval.errors import (
     UnsupportedDatabase,
 )
 
+# contexts for language models, and answers from them
+from retrieval.generation import (
+    Answer,
+    ChatModel,
+    Context,
+    Passage,
+    answer,
+    answer_async,
+    build_context,
+)
+
 # filling, asking, and ordering again
 from retrieval.ingestion import Failure, IngestReport
 from retrieval.reranking import CrossEncoderReranker, Reranker, WordOverlapReranker
@@ -40,9 +51,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AlreadyExists",
+    "Answer",
     "AsyncRetriever",
+    "ChatModel",
     "CollectionSummary",
     "ConfigurationError",
+    "Context",
     "CrossEncoderReranker",
     "DatabaseError",
     "DatabaseUnavailable",
@@ -59,6 +73,7 @@ __all__ = [
     "MultiVectorHashingEmbedder",
     "NotFound",
     "NotReady",
+    "Passage",
     "Reranker",
     "RetrievalError",
     "Retriever",
@@ -71,4 +86,7 @@ __all__ = [
     "StoredChunk",
     "UnsupportedDatabase",
     "WordOverlapReranker",
+    "answer",
+    "answer_async",
+    "build_context",
 ]

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -64,6 +64,22 @@ class Settings(BaseSettings):
     )
     openai_max_retries: int = Field(
         default=4, ge=0, description="How often a request that may yet succeed is sent again."
+    )
+    chat_model: str | None = Field(
+        default=None, description="Language model that answers questions; there is no default one."
+    )
+    chat_base_url: str | None = Field(
+        default=None,
+        description="OpenAI-compatible server of that model; without it RETRIEVAL_OPENAI_BASE_URL.",
+    )
+    chat_api_key: SecretStr | None = Field(
+        default=None, description="Key of that server; without it OPENAI_API_KEY."
+    )
+    chat_timeout_seconds: float = Field(
+        default=120, gt=0, description="How long to wait for the answer to one question."
+    )
+    chat_max_retries: int = Field(
+        default=2, ge=0, description="How often a question that may yet succeed is sent again."
     )
     embedding_cache_bytes: int = Field(
         default=1024 * 1024 * 1024,

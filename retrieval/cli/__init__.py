@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from retrieval.cli import collections, database, demo, ingest, search, serve, spaces
+from retrieval.cli import answer, collections, database, demo, ingest, search, serve, spaces
 from retrieval.errors import RetrievalError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command()(demo.demo)
 app.command()(database.init)
 app.command()(ingest.ingest)
 app.command()(search.search)
+app.command()(answer.answer)
 app.command()(collections.collections)
 app.add_typer(spaces.app, name="spaces")
 app.command()(serve.serve)

@@ -9,6 +9,8 @@ from retrieval.errors import InvalidInput, ModelUnavailable, RetrievalError
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError
 
+    from retrieval.embedding.openai_server import NamedKey
+
 SHOWN_CHARACTERS = 200
 QUOTED_CHARACTERS = 20
 
@@ -25,16 +27,16 @@ class TooLong(InvalidInput):
 
 
 def status_failure(
-    error: "APIStatusError", who: str, url: str, key: str | None, texts: Sequence[str]
+    error: "APIStatusError", who: str, url: str, key: "NamedKey", texts: Sequence[str]
 ) -> RetrievalError:
     """Return the error that says what a status means."""
     status = f"(HTTP {error.status_code})"
     words = _words(error.body)
     match error.status_code:
-        case 401 | 403 if key:
-            return ModelUnavailable(f"{who} refused the key in OPENAI_API_KEY {status}")
+        case 401 | 403 if key.value:
+            return ModelUnavailable(f"{who} refused the key in {key.name} {status}")
         case 401 | 403:
-            return ModelUnavailable(f"{who} wants a key {status}: set OPENAI_API_KEY")
+            return ModelUnavailable(f"{who} wants a key {status}: set {key.name}")
         case 404:
             return ModelUnavailable(f"{who}: there is no such model at {url} {status}")
         case code if code == 413 or _LENGTH.search(words):
@@ -44,7 +46,9 @@ def status_failure(
                 f"{who} is over its rate limit or quota {status}{_tries(error)}"
             )
         case 400 | 422:
-            return InvalidInput(f"{who} refused the request {status}{_shown(words, key, texts)}")
+            return InvalidInput(
+                f"{who} refused the request {status}{_shown(words, key.value, texts)}"
+            )
     return ModelUnavailable(f"{who} failed {status}{_tries(error)}")
 
 
@@ -83,8 +87,19 @@ def _words(body: Any) -> str:
     return body if isinstance(body, str) else ""
 
 
-def _shown(words: str, key: str | None, texts: Sequence[str]) -> str:
+def _shown(words: str, key: str, texts: Sequence[str]) -> str:
     """Quote the server's first words, unless it quotes the key or a text itself."""
-    quotes = [key, *(text[:QUOTED_CHARACTERS] for text in texts)]
-    line = " ".join(words.split())[:SHOWN_CHARACTERS].rstrip(".")
-    return f": {line}" if line and not any(quote and quote in words for quote in quotes) else ""
+    line = " ".join(words.split())
+    first = line[: SHOWN_CHARACTERS + QUOTED_CHARACTERS]
+    if not line or (key and key in words) or any(_is_quoted(text, first) for text in texts):
+        return ""
+    return f": {line[:SHOWN_CHARACTERS].rstrip('.')}"
+
+
+def _is_quoted(text: str, line: str) -> bool:
+    """Whether a line holds a text, or of a longer one some characters from anywhere in it."""
+    text = " ".join(text.split())
+    if len(text) <= QUOTED_CHARACTERS:
+        return text != "" and text in line
+    starts = range(len(line) - QUOTED_CHARACTERS + 1)
+    return any(line[start : start + QUOTED_CHARACTERS] in text for start in starts)

@@ -21,11 +21,11 @@ ENCODINGS = "https://openaipublic.blob.core.windows.net/encodings"
 _ASCII_TOKEN = re.compile(r"[A-Z]?[a-z]{1,4}|[A-Z]{1,2}|[0-9]{1,2}|[!-/:-@\[-`{-~]|\n+")
 
 
-def token_counter(model: str) -> TokenCounter:
+def token_counter(model: str, estimate: TokenCounter | None = None) -> TokenCounter:
     """Return tiktoken's count where it knows the model and needs no network, else the estimate."""
     encoding = _encoding(model)
     if encoding is None:
-        return estimated_tokens
+        return estimate or estimated_tokens
     return lambda text: len(encoding.encode_ordinary(text))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from retrieval import database, orm
+from retrieval import database, generation, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
 from retrieval.errors import NotReady, SpaceMismatch
@@ -234,6 +234,27 @@ class AsyncRetriever:
             request = await asyncio.to_thread(request.embedded, space)
         async with self._connection(connection) as used:
             return [Hit(**row._mapping) for row in await used.execute(request.statement())]
+
+    async def answer(
+        self,
+        collection: str,
+        question: str,
+        *,
+        chat: generation.ChatModel | str | None = None,
+        max_tokens: int = generation.DEFAULT_MAX_TOKENS,
+        template: str | None = None,
+        **search: Any,
+    ) -> generation.Answer:
+        """Search, and let a language model answer from what was found, with citations.
+
+        `search` are the other arguments of the method of that name; see `retrieval.answer` for the
+        rest.
+        """
+        model = generation.chat_model(chat)
+        hits = await self.search(collection, question, **search)
+        return await generation.answer_async(
+            question, hits, model, max_tokens=max_tokens, template=template
+        )
 
     async def neighbouring_chunks(
         self,

@@ -9,7 +9,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
-from retrieval import database, orm
+from retrieval import database, generation, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
 from retrieval.errors import NotReady, SpaceMismatch
@@ -226,6 +226,25 @@ class Retriever:
             request = request.embedded(space)
         with self._connection(connection) as used:
             return [Hit(**row._mapping) for row in used.execute(request.statement())]
+
+    def answer(
+        self,
+        collection: str,
+        question: str,
+        *,
+        chat: generation.ChatModel | str | None = None,
+        max_tokens: int = generation.DEFAULT_MAX_TOKENS,
+        template: str | None = None,
+        **search: Any,
+    ) -> generation.Answer:
+        """Search, and let a language model answer from what was found, with citations.
+
+        `search` are the other arguments of the method of that name; see `retrieval.answer` for the
+        rest.
+        """
+        model = generation.chat_model(chat)
+        hits = self.search(collection, question, **search)
+        return generation.answer(question, hits, model, max_tokens=max_tokens, template=template)
 
     def neighbouring_chunks(
         self,

@@ -7,19 +7,15 @@ import random
 import subprocess
 import sys
 import threading
-import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiktoken
+from openai_endpoint import KEY, Answer, Endpoint, listening
 from semantic_text_splitter import TextSplitter
 
 from retrieval import Document, Retriever
@@ -28,7 +24,6 @@ from retrieval.embedding.openai import OpenAIEmbedder
 from retrieval.embedding.openai_tokens import estimated_tokens, fitting_pieces
 from retrieval.errors import ConfigurationError, InvalidInput, ModelUnavailable, RetrievalError
 
-KEY = "sk-test-0123456789abcdef"
 DIMENSIONS = 8
 
 
@@ -43,35 +38,10 @@ def unit(text: str, dimensions: int = DIMENSIONS) -> np.ndarray[Any, Any]:
     return np.array(vector(text, dimensions)) / 3
 
 
-@dataclass
-class Answer:
-    """What the server says instead of vectors; no body is a connection that it drops."""
+class EmbeddingServer(Endpoint):
+    """Serves /v1/embeddings as OpenAI describes it."""
 
-    status: int
-    body: Any
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Received:
-    path: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-    at: float
-
-
-class EmbeddingServer:
-    """Serves /v1/embeddings as OpenAI describes it, after the answers that a test put first."""
-
-    def __init__(self) -> None:
-        self.received: list[Received] = []
-        self.first: deque[Answer] = deque()
-        self.respond: Callable[[dict[str, Any]], Answer] = self.embeddings
-        self.most_at_once = self._now = 0
-        self.meeting: threading.Barrier | None = None
-        self._lock = threading.Lock()
-
-    def embeddings(self, body: dict[str, Any]) -> Answer:
+    def answer(self, body: dict[str, Any]) -> Answer:
         """Vectors in a random order, which their index undoes."""
         dimensions = body.get("dimensions", DIMENSIONS)
         data = [
@@ -82,64 +52,21 @@ class EmbeddingServer:
         usage = {"prompt_tokens": 0, "total_tokens": 0}
         return Answer(200, {"object": "list", "data": data, "model": body["model"], "usage": usage})
 
-    def handle(self, received: Received) -> Answer:
-        with self._lock:
-            self.received.append(received)
-            self._now += 1
-            self.most_at_once = max(self.most_at_once, self._now)
-            answer = self.first.popleft() if self.first else None
-        if self.meeting is not None:
-            with suppress(threading.BrokenBarrierError):
-                self.meeting.wait(timeout=30)
-        answer = answer or self.respond(received.body)
-        with self._lock:
-            self._now -= 1
-        return answer
-
     @property
     def inputs(self) -> list[list[str]]:
         return [each.body["input"] for each in self.received]
-
-
-def handler(endpoint: EmbeddingServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            received = Received(self.path, headers, body, time.monotonic())
-            answer = endpoint.handle(received)
-            if answer.body is None:
-                self.close_connection = True
-                return
-            text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
-            self.send_response(answer.status)
-            for name, value in {"Content-Type": "application/json", **answer.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            with suppress(ConnectionError):  # a client that has given up
-                self.wfile.write(text.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler
 
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingServer]:
     """A server of which the settings know, with a key in the environment."""
     embedding_server = EmbeddingServer()
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler(embedding_server)) as listening:
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        url = f"http://127.0.0.1:{listening.server_address[1]}/v1"
+    with listening(embedding_server) as url:
         monkeypatch.setenv("RETRIEVAL_OPENAI_BASE_URL", url)
         monkeypatch.setenv("RETRIEVAL_OPENAI_MAX_RETRIES", "0")
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         yield embedding_server
-        listening.shutdown()
-        thread.join()
 
 
 def failure(embedder: OpenAIEmbedder, *texts: str) -> RetrievalError:
@@ -265,8 +192,10 @@ def test_ingestion_and_search(endpoint: EmbeddingServer, database_url: str) -> N
 
 def test_making_one_imports_and_asks_nothing() -> None:
     program = (
-        "import sys; from retrieval.embedding.openai import OpenAIEmbedder;"
-        "OpenAIEmbedder('bge-m3').model; print({'openai', 'tiktoken'} & set(sys.modules))"
+        "import sys; from retrieval import ChatModel;"
+        "from retrieval.embedding.openai import OpenAIEmbedder;"
+        "ChatModel('llama'); OpenAIEmbedder('bge-m3').model;"
+        "print({'openai', 'tiktoken'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.strip() == "set()", run.stderr
@@ -360,7 +289,7 @@ def limited(endpoint: EmbeddingServer, words: int, status: int, message: Any) ->
 
     def respond(body: dict[str, Any]) -> Answer:
         too_long = any(len(text.split()) > words for text in body["input"])
-        return Answer(status, message) if too_long else endpoint.embeddings(body)
+        return Answer(status, message) if too_long else endpoint.answer(body)
 
     endpoint.respond = respond
 
@@ -390,7 +319,7 @@ def test_a_text_that_the_server_finds_too_long_is_named(
 
 def test_a_batch_that_the_server_finds_too_large_is_halved(endpoint: EmbeddingServer) -> None:
     refusal = Answer(422, {"error": "batch size 8 > maximum allowed batch size 4"})
-    endpoint.respond = lambda body: refusal if len(body["input"]) > 4 else endpoint.embeddings(body)
+    endpoint.respond = lambda body: refusal if len(body["input"]) > 4 else endpoint.answer(body)
     texts = [f"text {number}" for number in range(8)]
     embeddings = OpenAIEmbedder("bge-m3", dimensions=8).embed_documents(texts)
     assert np.allclose(embeddings, [unit(text) for text in texts], atol=1e-6)
