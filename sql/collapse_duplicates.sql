@@ -45,6 +45,22 @@ $$;
 comment on function retrieval._collapsed_chunks(retrieval.collections, retrieval.spaces, bigint[], double precision[], double precision) is
 'The chunks of a ranking that are like none that is kept before them, best first, each with those that fell to it. Without a space (null) only content counts.';
 
+create or replace function retrieval._comparing_space(collection retrieval.collections, space text)
+    returns retrieval.spaces
+    language plpgsql stable
+as $$
+begin
+    if space is null and not exists (
+           select from retrieval.spaces s where s.collection_id = collection.collection_id and s.state = 'active' and s.kind = 'dense') then
+        return null;
+    end if;
+    return retrieval._space(collection, space);
+end;
+$$;
+
+comment on function retrieval._comparing_space(retrieval.collections, text) is
+'The dense space of that name, or the active one; null where no name is given and none is active.';
+
 create or replace function retrieval.collapse_duplicates(
     collection text,
     chunk_ids bigint[],
@@ -56,12 +72,8 @@ create or replace function retrieval.collapse_duplicates(
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    target retrieval.spaces;
+    target constant retrieval.spaces := retrieval._comparing_space(owner, space);
 begin
-    if space is not null or exists (
-           select from retrieval.spaces s where s.collection_id = owner.collection_id and s.state = 'active' and s.kind = 'dense') then
-        target := retrieval._space(owner, space);
-    end if;
     perform retrieval._check_share('similarity', similarity);
     perform retrieval._check_ranking(owner, chunk_ids, coalesce(scores, '{}'));
     return query select c.* from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, similarity) c;

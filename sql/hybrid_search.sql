@@ -41,38 +41,29 @@ create or replace function retrieval.hybrid_search(
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    started constant timestamptz := clock_timestamp();
+    condition constant text := retrieval._filter_condition(owner, metadata_filter);
     request record;
-    condition text;
-    settings jsonb;
-    depth integer;
-    found_chunks record;
-    fused record;
-    refined record;
+    ranked record;
 begin
+    perform retrieval._check_count('max_results', max_results);
+    if boosts is not null then
+        boosts := retrieval._check_boosts(boosts, now());
+    end if;
     select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, max_results, fusion, weights,
-           rrf_k, candidates, leg_candidates, keyword_operator, search_effort, late_interaction, retrieval._check_boosts(boosts, now()) as boosts,
+           rrf_k, greatest(candidates, max_results) as candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
            duplicate_similarity, per_document, mmr_lambda, result_offset
     into request;
+    perform retrieval._check_count('candidates', candidates);
     perform retrieval._check_request(request, retrieval._given_legs(request));
-    condition := retrieval._filter_condition(owner, metadata_filter);
-    settings := retrieval._fusion_settings(owner, request);
-    depth := greatest(candidates, max_results);
     loop
-        found_chunks := retrieval._run_legs(owner, request, condition, depth, settings);
-        select array_agg(f.id) as chunk_ids, array_agg(f.score) as scores, array_agg(f.contributions) as contributions into fused
-        from retrieval.fuse(found_chunks.legs, found_chunks.chunk_ids, found_chunks.scores,
-                            settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f;
-        refined := retrieval._refine(owner, request, fused.chunk_ids, fused.scores);
-        -- documents that hold many of the candidates, and near-duplicates, may leave too few
-        exit when cardinality(refined.chunk_ids) >= max_results or not found_chunks.is_full or depth >= 10000
+        ranked := retrieval._ranking(owner, request, condition);
+        exit when cardinality(ranked.chunk_ids) = max_results or not ranked.is_full or request.candidates >= 10000
                or result_offset > 0 or num_nonnulls(per_document, duplicate_similarity) = 0;
-        depth := least(4 * depth, 10000);
+        -- documents that hold many of the candidates, and near-duplicates, have left too few
+        request.candidates := least(4 * request.candidates, 10000);
     end loop;
     if current_setting('retrieval.explain', true) = 'on' then
-        perform set_config('retrieval.explanation', jsonb_build_object(
-            'settings', settings, 'legs', found_chunks.report, 'fused', coalesce(cardinality(fused.chunk_ids), 0), 'steps', refined.steps,
-            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3))::text, true);
+        perform set_config('retrieval.explanation', ranked.explanation::text, true);
     end if;
     return query execute format(
         'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score,
@@ -81,11 +72,11 @@ begin
                 (f.legs #>> ''{sparse,rank}'')::bigint, (f.legs #>> ''{sparse,score}'')::double precision,
                 (f.legs #>> ''{late_interaction,rank}'')::bigint, (f.legs #>> ''{late_interaction,score}'')::double precision, f.legs
          from unnest($1, $2) with ordinality h(chunk_id, score, place)
-         join unnest($3, $4) f(chunk_id, legs) on f.chunk_id = h.chunk_id
+         cross join lateral (select $3 -> h.chunk_id::text as legs) f
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
          order by h.place', owner.collection_id)
-        using refined.chunk_ids, refined.scores, fused.chunk_ids, fused.contributions;
+        using ranked.chunk_ids, ranked.scores, ranked.contributions;
 end;
 $$;
 

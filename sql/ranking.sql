@@ -25,7 +25,6 @@ create or replace function retrieval._check_request(request record, legs text[])
     language plpgsql immutable
 as $$
 begin
-    perform retrieval._check_count('max_results', request.max_results);
     perform retrieval._check_count('candidates', request.candidates);
     perform retrieval._check_count('rrf_k', coalesce(request.rrf_k, 1), 1000000);
     perform retrieval._check_count('per_document', coalesce(request.per_document, 1));
@@ -53,7 +52,7 @@ comment on function retrieval._check_request(record, text[]) is '22023 where the
 
 -- One leg after the other. Late interaction that is to order candidates takes the best by the fusion of the legs before it.
 create or replace function retrieval._run_legs(
-    owner retrieval.collections, request record, condition text, candidates integer, fusion jsonb,
+    owner retrieval.collections, request record, condition text, settings jsonb,
     out legs text[], out chunk_ids bigint[], out scores double precision[], out report jsonb, out is_full boolean)
     language plpgsql stable
 as $$
@@ -66,12 +65,12 @@ declare
 begin
     legs := '{}'; chunk_ids := '{}'; scores := '{}'; report := '[]'; is_full := false;
     for leg in select * from retrieval._search_legs(owner, request) loop
-        depth := coalesce((request.leg_candidates ->> leg.leg)::integer, candidates);
+        depth := coalesce((request.leg_candidates ->> leg.leg)::integer, request.candidates);
         among := null;
         started := clock_timestamp();
         if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and cardinality(legs) > 0 then
             among := array(select f.id from retrieval.fuse(
-                               legs, chunk_ids, scores, fusion ->> 'fusion', fusion -> 'weights', (fusion ->> 'rrf_k')::integer) f limit depth);
+                               legs, chunk_ids, scores, settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f limit depth);
         end if;
         found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
         legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
@@ -80,13 +79,13 @@ begin
         is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
         report := report || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
-            'weight', coalesce((fusion #>> array['weights', leg.leg])::double precision, 1),
+            'weight', coalesce((settings #>> array['weights', leg.leg])::double precision, 1),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
     end loop;
 end;
 $$;
 
-comment on function retrieval._run_legs(retrieval.collections, record, text, integer, jsonb) is
+comment on function retrieval._run_legs(retrieval.collections, record, text, jsonb) is
 'The candidates of all legs with their scores, and what each leg did. is_full: asked for more, a leg might find more.';
 
 -- Steps on a ranking that is given, and returned, best first.
@@ -95,11 +94,14 @@ create or replace function retrieval._refine(
     language plpgsql stable
 as $$
 declare
-    wanted constant integer := request.result_offset + request.max_results;
+    wanted constant integer := coalesce(request.result_offset + request.max_results, cardinality(chunk_ids));
     target retrieval.spaces;
     refined record;
 begin
     steps := '{}';
+    if cardinality(chunk_ids) = 0 then
+        return;
+    end if;
     if request.boosts is not null then
         select array_agg(b.chunk_id) as ids, array_agg(b.boosted_score) as scores,
                jsonb_object_agg(b.chunk_id, jsonb_build_object('fused_score', b.score, 'boosts', b.factors)) as boosts into refined
@@ -107,10 +109,8 @@ begin
         chunk_ids := refined.ids; scores := refined.scores;
         steps := steps || jsonb_build_object('boosts', refined.boosts);
     end if;
-    if request.duplicate_similarity is not null or request.mmr_lambda is not null then
-        target := retrieval._comparing_space(owner, request.space);
-    end if;
     if request.duplicate_similarity is not null then
+        target := retrieval._comparing_space(owner, request.space);
         select array_agg(c.chunk_id) as ids, array_agg(c.score) as scores,
                jsonb_object_agg(c.chunk_id, c.duplicates) filter (where c.duplicates <> '{}') as duplicates into refined
         from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, request.duplicate_similarity) c;
@@ -128,6 +128,7 @@ begin
         chunk_ids := refined.ids; scores := refined.scores;
     end if;
     if request.mmr_lambda is not null then
+        target := retrieval._space(owner, request.space);
         select array_agg(d.chunk_id) as ids, array_agg(d.score) as scores, jsonb_object_agg(d.chunk_id, d.mmr_score) as mmr into refined
         from retrieval._diversified_chunks(target, chunk_ids, scores, request.mmr_lambda, wanted) d;
         chunk_ids := refined.ids; scores := refined.scores;
@@ -140,3 +141,35 @@ $$;
 
 comment on function retrieval._refine(retrieval.collections, record, bigint[], double precision[]) is
 'A ranking after boosts, without near-duplicates, with so many chunks of a document, diversified, and cut to the page, in this order; what was not asked for is left out. steps says what each did, by chunk.';
+
+create or replace function retrieval._ranking(
+    owner retrieval.collections, request record, condition text,
+    out chunk_ids bigint[], out scores double precision[], out contributions jsonb, out is_full boolean, out explanation jsonb)
+    language plpgsql stable
+as $$
+declare
+    started constant timestamptz := clock_timestamp();
+    settings constant jsonb := retrieval._fusion_settings(owner, request);
+    found_chunks record;
+    fused record;
+    refined record;
+begin
+    found_chunks := retrieval._run_legs(owner, request, condition, settings);
+    select coalesce(array_agg(f.id), '{}') as ids, coalesce(array_agg(f.score), '{}') as scores, array_agg(f.contributions) as contributions into fused
+    from retrieval.fuse(found_chunks.legs, found_chunks.chunk_ids, found_chunks.scores,
+                        settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f;
+    refined := retrieval._refine(owner, request, fused.ids, fused.scores);
+    chunk_ids := refined.chunk_ids;
+    scores := refined.scores;
+    contributions := (select jsonb_object_agg(f.id, f.contributions) from unnest(fused.ids, fused.contributions) f(id, contributions)
+                      where f.id = any (refined.chunk_ids));
+    is_full := found_chunks.is_full;
+    explanation := settings || jsonb_build_object(
+        'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
+        'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
+end;
+$$;
+
+comment on function retrieval._ranking(retrieval.collections, record, text) is
+'What a request finds, best first, with the contributions of the legs by chunk. condition: the filter on a chunk c, as SQL, or null. is_full: with more candidates there might be more. explanation says how it came about.';
+

@@ -2740,6 +2740,7 @@ begin
                 execute format('select array_agg(s.chunk_id), array_agg(s.distance) from (%s) s',
                                retrieval._exact_statement(space, filter_condition is not null, candidates))
                     into chunk_ids, distances using query, passed;
+                perform set_config('retrieval.plan', 'exact', true);  -- for explain_search
                 exit;
             end if;
             -- far more than expected
@@ -2878,6 +2879,16 @@ comment on function retrieval.semantic_search(text, halfvec, jsonb, integer, tex
 
 -- begin sql/sparse_search.sql
 -- Sparse search: the best chunks by learned sparse vectors (SPLADE, BGE-M3), whose elements stand for words.
+
+create or replace function retrieval._indexable_query(space retrieval.spaces, query_sparse sparsevec)
+    returns sparsevec
+    language sql immutable
+    set search_path from current
+    return case space.index_method when 'hnsw' then retrieval.keep_largest(query_sparse, 1000) else query_sparse end;
+
+comment on function retrieval._indexable_query(retrieval.spaces, sparsevec) is
+'A sparse query with no more elements than an index holds, where the space has one.';
+
 create or replace function retrieval.sparse_search(
     collection text,
     query_sparse sparsevec,
@@ -2899,11 +2910,8 @@ begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_sparse_embedding(target, query_sparse, signature);
     perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
-    if target.index_method = 'hnsw' then
-        query_sparse := retrieval.keep_largest(query_sparse, 1000);
-    end if;
     return query execute retrieval._hits_statement(target)
-        using target, query_sparse, retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
+        using target, retrieval._indexable_query(target, query_sparse), retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
 end;
 $$;
 
@@ -3000,106 +3008,6 @@ $$;
 
 comment on function retrieval.measure_recall(text, text, halfvec[], integer[], integer[], integer, bigint[]) is
 'Searches a dense space with each query exactly and with each effort, and returns for each effort which share of the true results was found and how long a search took on average. query_chunk_ids: where the queries are the embeddings of chunks, these chunks, which are then no results; oversamplings: for quantization bit. Nothing is changed.';
--- end
-
--- begin sql/hybrid_search.sql
--- Hybrid search: keyword and semantic candidates, fused by weighted reciprocal rank fusion (Cormack, Clarke and
--- Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods", SIGIR 2009):
---
---     score = Σ over the legs of  weight / (rrf_k + rank in the leg),  ranks from 1
---
--- A leg that did not find a chunk adds nothing for it. The filter reaches each leg before its cut.
-create or replace function retrieval.hybrid_search(
-    collection text,
-    query_text text default null,
-    query_embedding halfvec default null,
-    metadata_filter jsonb default null,
-    max_results integer default 10,
-    weights jsonb default '{"keyword": 1, "semantic": 1}',
-    rrf_k integer default 60,
-    candidates integer default 100,
-    space text default null,
-    signature jsonb default null,
-    keyword_operator text default 'or',
-    search_effort integer default null)
-    returns table (
-        chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
-        metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision,
-        semantic_rank bigint, semantic_score double precision)
-    language plpgsql stable rows 10
-as $$
-declare
-    owner constant retrieval.collections := retrieval._collection(collection);
-    target retrieval.spaces;
-begin
-    if query_text is null and query_embedding is null then
-        raise exception 'query_text or query_embedding must be given' using errcode = 'null_value_not_allowed';
-    end if;
-    perform retrieval._check_count('max_results', max_results);
-    perform retrieval._check_count('candidates', candidates);
-    perform retrieval._check_count('rrf_k', rrf_k, 1000000);
-    perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
-    perform retrieval._check_weights(weights, array['keyword', 'semantic']);
-    if query_embedding is not null then
-        target := retrieval._space(owner, space);
-        perform retrieval._check_embedding(target, query_embedding, signature);
-        perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
-        query_embedding := retrieval._adapt_query(target, query_embedding);
-    end if;
-    return query execute format(
-        'with keyword as (
-             select k.* from retrieval._keyword_candidates($11, $1, $4, $5, $6, null) with ordinality k(chunk_id, score, rank)
-             where $1 is not null),
-         semantic as (
-             select s.* from retrieval._nearest_chunks($2, $3, $4, $5, $12) with ordinality s(chunk_id, score, rank)
-             where $3 is not null),
-         fused as (
-             select chunk_id,
-                    coalesce($7 * retrieval._reciprocal_rank(k.rank, $9), 0) + coalesce($8 * retrieval._reciprocal_rank(s.rank, $9), 0) as score,
-                    k.rank as keyword_rank, k.score as keyword_score, s.rank as semantic_rank, s.score as semantic_score
-             from keyword k full join semantic s using (chunk_id)
-             order by score desc, chunk_id
-             limit $10)
-         select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata,
-                f.score, f.keyword_rank, f.keyword_score, f.semantic_rank, f.semantic_score
-         from fused f
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = f.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by f.score desc, f.chunk_id', owner.collection_id)
-        using query_text, target, query_embedding, retrieval._filter_condition(owner, metadata_filter),
-              greatest(candidates, max_results), keyword_operator,
-              coalesce((weights ->> 'keyword')::double precision, 1), coalesce((weights ->> 'semantic')::double precision, 1),
-              rrf_k, max_results, owner, search_effort;
-end;
-$$;
-
-comment on function retrieval.hybrid_search(text, text, halfvec, jsonb, integer, jsonb, integer, integer, text, jsonb, text, integer) is
-'Keyword and semantic search fused by weighted reciprocal rank fusion, best first, ties by chunk_id. Either query may be null. weights: {"keyword": 1, "semantic": 1}, a leg left out counts 1; candidates: how many each leg contributes. Ranks and scores of the legs are null where a leg did not find the chunk.';
-
-create or replace function retrieval._check_weights(weights jsonb, legs text[])
-    returns void
-    language plpgsql immutable
-as $$
-declare
-    weight record;
-begin
-    if weights is null or jsonb_typeof(weights) <> 'object' then
-        raise exception 'weights must be an object such as {"keyword": 1, "semantic": 1}' using errcode = 'invalid_parameter_value';
-    end if;
-    for weight in select * from jsonb_each(weights) loop
-        perform retrieval._check_choice('weights: leg', weight.key, legs);
-        if jsonb_typeof(weight.value) <> 'number' or weight.value::double precision < 0 then
-            raise exception 'weights: % must be a number from 0, not %', weight.key, weight.value
-                using errcode = 'invalid_parameter_value';
-        end if;
-    end loop;
-    if not exists (select from unnest(legs) leg where coalesce((weights ->> leg)::double precision, 1) > 0) then
-        raise exception 'weights must not all be 0' using errcode = 'invalid_parameter_value';
-    end if;
-end;
-$$;
-
-comment on function retrieval._check_weights(jsonb, text[]) is '22023 where the weights of legs are unusable.';
 -- end
 
 -- begin sql/fuse.sql
@@ -3261,17 +3169,17 @@ comment on function retrieval.fuse(text[], anyarray, double precision[], text, j
 -- begin sql/max_sim.sql
 -- Late interaction (Khattab and Zaharia, "ColBERT: Efficient and Effective Passage Search via Contextualized Late
 -- Interaction over BERT", SIGIR 2020): for each token of the query the most similar token of the document, added up.
--- Similarity is the inner product; of vectors of length 1, as such models make them, that is the cosine.
+-- Of vectors of length 1, as such models make them, inner product and cosine are one.
 --
--- The best of a hundred candidates by the tokens of a multivector space:
+-- hybrid_search has it order what the other legs have found. By hand, the best of a hundred candidates:
 --
 --     select h.chunk_id, retrieval.max_sim($1, t.embeddings) as score
---     from retrieval.hybrid_search('shop', 'warm jacket', $2, max_results => 100) h
---     join retrieval.token_embeddings t on t.space_id = $3 and t.chunk_id = h.chunk_id
+--     from retrieval.keyword_search('shop', 'warm jacket', max_results => 100) h
+--     join retrieval.token_embeddings t on t.space_id = $2 and t.chunk_id = h.chunk_id
 --     order by score desc, h.chunk_id limit 10;
-create or replace function retrieval.max_sim(query halfvec[], document halfvec[])
+create or replace function retrieval.max_sim(query halfvec[], document halfvec[], metric text default 'inner_product')
     returns double precision
-    language plpgsql immutable strict parallel safe
+    language plpgsql immutable strict parallel safe cost 10000
     set search_path from current
 as $$
 declare
@@ -3279,15 +3187,95 @@ declare
 begin
     if exists (select from unnest(query || document) t(token) where vector_dims(t.token) is distinct from dimensions) then
         raise exception 'query and document must hold vectors of the same dimensions, and no null' using errcode = 'invalid_parameter_value';
+    elsif metric = 'cosine' then
+        return (select sum(best.similarity)
+                from unnest(query) q(token)
+                cross join lateral (select 1 - min(q.token <=> d.token) as similarity from unnest(document) d(token)) best);
+    elsif metric = 'inner_product' then
+        return (select sum(best.similarity)
+                from unnest(query) q(token)
+                cross join lateral (select -min(q.token <#> d.token) as similarity from unnest(document) d(token)) best);
     end if;
-    return (select sum(best.similarity)
-            from unnest(query) q(token)
-            cross join lateral (select -min(q.token <#> d.token) as similarity from unnest(document) d(token)) best);
+    raise exception 'metric must be one of cosine, inner_product, not %', quote_literal(metric) using errcode = 'invalid_parameter_value';
 end;
 $$;
 
-comment on function retrieval.max_sim(halfvec[], halfvec[]) is
-'The late-interaction score of a document for a query, each given by the vectors of its tokens: the sum over the query''s tokens of the largest inner product with a token of the document. Null where either has none.';
+comment on function retrieval.max_sim(halfvec[], halfvec[], text) is
+'The late-interaction score of a document for a query, each given by the vectors of its tokens: the sum over the query''s tokens of the largest similarity with a token of the document, their inner_product or their cosine. Null where either has none.';
+-- end
+
+-- begin sql/late_interaction_search.sql
+-- Late-interaction search: the best chunks by the tokens of a multivector space (ColBERT and its kin), exactly.
+--
+-- No index serves it: every chunk that passes the filter is scored, in parallel where the server may. That is for some
+-- thousand chunks; among more, hybrid_search has the tokens order what other legs have found.
+
+-- The best of the chunks in $2 or, where that is null, of all that fulfil a condition on c; $1 is the query.
+create or replace function retrieval._token_statement(space retrieval.spaces, filter_condition text, among boolean, candidates integer)
+    returns text
+    language sql immutable
+    return format(
+        'select t.chunk_id, retrieval.max_sim($1, t.embeddings, %1$L) as score
+         from retrieval.%2$I t%3$s
+         where true%4$s
+         order by score desc, t.chunk_id
+         limit %5$s',
+        space.metric, retrieval._embedding_partition(space),
+        format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = t.chunk_id', space.collection_id) || ' and ' || filter_condition,
+        case when among then ' and t.chunk_id = any ($2)' else '' end, candidates);
+
+comment on function retrieval._token_statement(retrieval.spaces, text, boolean, integer) is
+'The SQL that finds the best chunks by their tokens; $1 is the query, $2 are the chunks to score where not all are meant.';
+
+create or replace function retrieval._check_query_tokens(space retrieval.spaces, query_tokens halfvec[], signature jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    perform retrieval._check_signature(space, signature);
+    if coalesce(cardinality(query_tokens), 0) = 0 then
+        raise exception 'query_tokens must hold a vector' using errcode = 'invalid_parameter_value';
+    elsif not coalesce(retrieval._are_token_embeddings(query_tokens, space.dimensions, space.metric), false) then
+        raise exception 'query_tokens must be vectors of % dimensions, as space % has%', space.dimensions, quote_ident(space.name),
+                        case space.metric when 'cosine' then ', and not all zeros' else '' end using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_query_tokens(retrieval.spaces, halfvec[], jsonb) is
+'22023 where the tokens of a query cannot be compared with those of a space; the constraint space_signature where another model made them.';
+
+create or replace function retrieval.late_interaction_search(
+    collection text,
+    query_tokens halfvec[],
+    metadata_filter jsonb default null,
+    max_results integer default 10,
+    space text default null,
+    signature jsonb default null)
+    returns table (
+        chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
+        metadata jsonb, score double precision, late_interaction_rank bigint, late_interaction_score double precision)
+    language plpgsql stable rows 10
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target constant retrieval.spaces := retrieval._space(owner, space, 'multivector');
+begin
+    perform retrieval._check_count('max_results', max_results);
+    perform retrieval._check_query_tokens(target, query_tokens, signature);
+    return query execute format(
+        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
+         from (select s.*, row_number() over (order by s.score desc, s.chunk_id) as rank from (%2$s) s) h
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
+         order by h.rank', owner.collection_id,
+        retrieval._token_statement(target, retrieval._filter_condition(owner, metadata_filter), false, max_results))
+        using query_tokens;
+end;
+$$;
+
+comment on function retrieval.late_interaction_search(text, halfvec[], jsonb, integer, text, jsonb) is
+'The best chunks of a multivector space (without a name: the active one) by late interaction, best first, ties by chunk_id. query_tokens: the vectors of the query''s tokens. score is max_sim under the space''s metric: between minus and plus the number of tokens where that is cosine. Exact; the time grows with the chunks that pass the filter. Where a signature is given it must equal the space''s.';
 -- end
 
 -- begin sql/check_ranking.sql
@@ -3475,6 +3463,22 @@ $$;
 comment on function retrieval._collapsed_chunks(retrieval.collections, retrieval.spaces, bigint[], double precision[], double precision) is
 'The chunks of a ranking that are like none that is kept before them, best first, each with those that fell to it. Without a space (null) only content counts.';
 
+create or replace function retrieval._comparing_space(collection retrieval.collections, space text)
+    returns retrieval.spaces
+    language plpgsql stable
+as $$
+begin
+    if space is null and not exists (
+           select from retrieval.spaces s where s.collection_id = collection.collection_id and s.state = 'active' and s.kind = 'dense') then
+        return null;
+    end if;
+    return retrieval._space(collection, space);
+end;
+$$;
+
+comment on function retrieval._comparing_space(retrieval.collections, text) is
+'The dense space of that name, or the active one; null where no name is given and none is active.';
+
 create or replace function retrieval.collapse_duplicates(
     collection text,
     chunk_ids bigint[],
@@ -3486,12 +3490,8 @@ create or replace function retrieval.collapse_duplicates(
 as $$
 declare
     owner constant retrieval.collections := retrieval._collection(collection);
-    target retrieval.spaces;
+    target constant retrieval.spaces := retrieval._comparing_space(owner, space);
 begin
-    if space is not null or exists (
-           select from retrieval.spaces s where s.collection_id = owner.collection_id and s.state = 'active' and s.kind = 'dense') then
-        target := retrieval._space(owner, space);
-    end if;
     perform retrieval._check_share('similarity', similarity);
     perform retrieval._check_ranking(owner, chunk_ids, coalesce(scores, '{}'));
     return query select c.* from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, similarity) c;
@@ -3500,6 +3500,639 @@ $$;
 
 comment on function retrieval.collapse_duplicates(text, bigint[], double precision[], double precision, text) is
 'A ranking without near-duplicates, best first, ties by chunk_id. A chunk falls to the best one kept before it whose cosine with it, in a dense space (without a name: the active one), is at least `similarity`, or whose content is equal; duplicates are the ids of those that fell, best first. Without an active space only equal content counts. chunk_ids and scores: the ranking, in any order; a higher score is better. No rows for an empty ranking.';
+-- end
+
+-- begin sql/search_legs.sql
+-- The legs of a hybrid search. A leg is what its query is for: query_text makes keyword, query_embedding semantic,
+-- query_sparse sparse, query_tokens late_interaction, and each space of query_embeddings one more, named after it.
+--
+-- `request` is a record with the arguments of hybrid_search: what the functions of this file, and those that rank with
+-- them, need of it they take by name.
+
+create or replace function retrieval._leg_names()
+    returns text[]
+    language sql immutable
+    return array['keyword', 'semantic', 'sparse', 'late_interaction'];
+
+comment on function retrieval._leg_names() is 'The legs that hybrid_search names itself.';
+
+-- What the checks of arguments go by, before anything is looked up.
+create or replace function retrieval._given_legs(request record)
+    returns text[]
+    language plpgsql immutable
+as $$
+begin
+    if jsonb_typeof(coalesce(request.query_embeddings, '{}')) <> 'object' then
+        raise exception 'query_embeddings must be an object such as {"space": [0.1, 0.2]}' using errcode = 'invalid_parameter_value';
+    elsif num_nonnulls(request.query_text, request.query_embedding, request.query_sparse, request.query_tokens) = 0
+       and coalesce(request.query_embeddings, '{}') = '{}' then
+        raise exception 'query_text or query_embedding must be given, or another query' using errcode = 'null_value_not_allowed';
+    end if;
+    return array_remove(array[
+            case when request.query_text is not null then 'keyword' end,
+            case when request.query_embedding is not null then 'semantic' end,
+            case when request.query_sparse is not null then 'sparse' end,
+            case when request.query_tokens is not null then 'late_interaction' end], null)
+        || array(select jsonb_object_keys(coalesce(request.query_embeddings, '{}')));
+end;
+$$;
+
+comment on function retrieval._given_legs(record) is 'The legs that a request has queries for; 22004 where there is none.';
+
+-- A leg that is named must be one, and must have a query.
+create or replace function retrieval._check_leg(parameter text, leg text, legs text[])
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if leg = any (legs) then
+        return;
+    elsif leg = any (retrieval._leg_names()) then
+        raise exception '%: leg % has no query, % is not given', parameter, leg,
+                        case leg when 'keyword' then 'query_text' when 'semantic' then 'query_embedding' when 'sparse' then 'query_sparse' else 'query_tokens' end
+            using errcode = 'invalid_parameter_value';
+    end if;
+    raise exception '%: leg must be one of %, not %', parameter, array_to_string(legs, ', '), quote_literal(leg)
+        using errcode = 'invalid_parameter_value';
+end;
+$$;
+
+comment on function retrieval._check_leg(text, text, text[]) is '22023 where a leg is unknown, or has no query.';
+
+create or replace function retrieval._check_weights(weights jsonb, legs text[])
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    leg text;
+begin
+    perform retrieval._check_leg_weights(weights);
+    for leg in select jsonb_object_keys(weights) loop
+        perform retrieval._check_leg('weights', leg, legs);
+    end loop;
+    if not exists (select from unnest(legs) l where coalesce((weights ->> l)::double precision, 1) > 0) then
+        raise exception 'weights must not all be 0' using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_weights(jsonb, text[]) is '22023 where the weights of the legs of a search are unusable.';
+
+create or replace function retrieval._check_leg_candidates(leg_candidates jsonb, legs text[])
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    depth record;
+begin
+    if jsonb_typeof(leg_candidates) is distinct from 'object' then
+        raise exception 'leg_candidates must be an object such as {"keyword": 200}' using errcode = 'invalid_parameter_value';
+    end if;
+    for depth in select * from jsonb_each_text(leg_candidates) loop
+        perform retrieval._check_leg('leg_candidates', depth.key, legs);
+        if depth.value is null or depth.value !~ '^\d{1,9}$' then
+            raise exception 'leg_candidates: % must be a whole number, not %', depth.key, coalesce(depth.value, 'null')
+                using errcode = 'invalid_parameter_value';
+        end if;
+        perform retrieval._check_count('leg_candidates: ' || depth.key, depth.value::bigint);
+    end loop;
+end;
+$$;
+
+comment on function retrieval._check_leg_candidates(jsonb, text[]) is '22023 where the depths of legs are unusable.';
+
+-- As text every kind of query is the same to the functions that pass it on; halves survive that exactly.
+create or replace function retrieval._embedding_text(space text, embedding jsonb, kind text)
+    returns text
+    language plpgsql immutable
+    set search_path from current
+as $$
+begin
+    return case kind
+        when 'multivector' then (select array_agg(t.token::text::halfvec order by t.number)::text
+                                 from jsonb_array_elements(embedding) with ordinality t(token, number))
+        when 'sparse' then (embedding #>> '{}')::sparsevec::text
+        else (embedding #>> '{}')::halfvec::text end;
+exception when data_exception then
+    raise exception 'query_embeddings: the value of % is not %: %', quote_ident(space),
+                    case kind when 'dense' then 'a vector such as [0.1, 0.2]' when 'sparse' then 'a sparse vector such as "{1:0.5}/30522"'
+                              else 'an array of vectors' end, sqlerrm using errcode = 'invalid_parameter_value';
+end;
+$$;
+
+comment on function retrieval._embedding_text(text, jsonb, text) is
+'An embedding given as JSON, as the text of its kind of vector; an array of them for a multivector space.';
+
+create or replace function retrieval._check_leg_query(leg text, target retrieval.spaces, query text, signature jsonb)
+    returns void
+    language plpgsql immutable
+    set search_path from current
+as $$
+begin
+    case target.kind
+        when 'dense' then perform retrieval._check_embedding(target, query::halfvec, signature);
+        when 'sparse' then perform retrieval._check_sparse_embedding(target, query::sparsevec, signature);
+        else perform retrieval._check_query_tokens(target, query::halfvec[], signature);
+    end case;
+exception when invalid_parameter_value then
+    if leg = any (retrieval._leg_names()) or sqlerrm like 'the embeddings of space %' then
+        raise;
+    end if;
+    raise exception 'query_embeddings: %: %', quote_ident(leg), sqlerrm using errcode = 'invalid_parameter_value';
+end;
+$$;
+
+comment on function retrieval._check_leg_query(text, retrieval.spaces, text, jsonb) is
+'22023 where the query of a leg cannot be compared with the embeddings of its space.';
+
+create or replace function retrieval._search_legs(owner retrieval.collections, request record)
+    returns table (leg text, target retrieval.spaces, query text)
+    language plpgsql stable rows 4
+    set search_path from current
+as $$
+begin
+    if request.query_text is not null then
+        leg := 'keyword'; target := null; query := request.query_text;
+        return next;
+    end if;
+    if request.query_embedding is not null then
+        leg := 'semantic'; target := retrieval._space(owner, request.space); query := request.query_embedding::text;
+        perform retrieval._check_leg_query(leg, target, query, request.signature);
+        return next;
+    end if;
+    if request.query_sparse is not null then
+        leg := 'sparse'; target := retrieval._space(owner, null, leg); query := request.query_sparse::text;
+        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        return next;
+    end if;
+    for leg, query in select e.key, e.value::text from jsonb_each(request.query_embeddings) e order by e.key loop
+        if leg = any (retrieval._leg_names()) then
+            raise exception 'query_embeddings: a space called % would be mistaken for the leg of that name', leg using errcode = 'invalid_parameter_value';
+        end if;
+        target := retrieval._space(owner, leg, null);
+        query := retrieval._embedding_text(leg, query::jsonb, target.kind);
+        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        return next;
+    end loop;
+    -- last, because it may order what the others have found
+    if request.query_tokens is not null then
+        leg := 'late_interaction'; target := retrieval._space(owner, null, 'multivector'); query := request.query_tokens::text;
+        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        return next;
+    end if;
+end;
+$$;
+
+comment on function retrieval._search_legs(retrieval.collections, record) is
+'The legs of a request with their spaces and queries, checked; late_interaction is the last.';
+
+-- What a leg finds, best first. `among` are the chunks that it is to order; without them it searches the collection.
+create or replace function retrieval._leg_candidates(
+    owner retrieval.collections, search_leg record, among bigint[], filter_condition text, candidates integer, request record,
+    out chunk_ids bigint[], out scores double precision[], out plan text)
+    language plpgsql stable
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := search_leg.target;
+begin
+    perform set_config('retrieval.plan', 'index', true);
+    if search_leg.leg = 'keyword' then
+        select array_agg(k.chunk_id), array_agg(k.score) into chunk_ids, scores
+        from retrieval._keyword_candidates(owner, search_leg.query, filter_condition, candidates, request.keyword_operator, null) k;
+    elsif target.kind = 'dense' then
+        select array_agg(n.chunk_id), array_agg(n.score) into chunk_ids, scores
+        from retrieval._nearest_chunks(
+            target, retrieval._adapt_query(target, search_leg.query::halfvec), filter_condition, candidates, request.search_effort) n;
+    elsif target.kind = 'sparse' then
+        select array_agg(n.chunk_id), array_agg(n.score) into chunk_ids, scores
+        from retrieval._nearest_chunks(
+            target, retrieval._indexable_query(target, search_leg.query::sparsevec), filter_condition, candidates, request.search_effort) n;
+    else
+        perform set_config('retrieval.plan', case when among is null then 'exact' else 'candidates' end, true);
+        -- the filter has had its say over what others have found
+        execute format('select array_agg(t.chunk_id), array_agg(t.score) from (%s) t', retrieval._token_statement(
+                target, case when among is null then filter_condition end, among is not null, candidates))
+            into chunk_ids, scores using search_leg.query::halfvec[], among;
+    end if;
+    chunk_ids := coalesce(chunk_ids, '{}');
+    scores := coalesce(scores, '{}');
+    plan := current_setting('retrieval.plan');
+end;
+$$;
+
+comment on function retrieval._leg_candidates(retrieval.collections, record, bigint[], text, integer, record) is
+'The best chunks of a leg, best first, ties by chunk_id, with their scores. plan: index, exact, or candidates where only those of other legs were looked at.';
+-- end
+
+-- begin sql/ranking.sql
+-- How a hybrid search ranks: the legs, their fusion, and what is asked for beyond, in arrays that go from step to step.
+-- `request` is a record with the arguments of hybrid_search.
+
+-- What is not given is the collection's setting (see calibrate), else the default.
+create or replace function retrieval._fusion_settings(owner retrieval.collections, request record)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    stored constant jsonb := coalesce(owner.settings -> 'ranking', '{}');
+begin
+    return jsonb_build_object(
+        'fusion', coalesce(request.fusion, stored ->> 'fusion', 'relative'),
+        'rrf_k', coalesce(request.rrf_k, (stored ->> 'rrf_k')::integer, 60),
+        'weights', coalesce(request.weights, stored -> 'weights', '{}'),
+        'weights_from', case when request.weights is not null then 'call' when stored ? 'weights' then 'collection' else 'default' end);
+end;
+$$;
+
+comment on function retrieval._fusion_settings(retrieval.collections, record) is
+'What a request is fused by: {"fusion", "rrf_k", "weights", "weights_from": call, collection or default}.';
+
+create or replace function retrieval._check_request(request record, legs text[])
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    perform retrieval._check_count('candidates', request.candidates);
+    perform retrieval._check_count('rrf_k', coalesce(request.rrf_k, 1), 1000000);
+    perform retrieval._check_count('per_document', coalesce(request.per_document, 1));
+    perform retrieval._check_choice('keyword_operator', request.keyword_operator, array['or', 'and']);
+    perform retrieval._check_choice('fusion', coalesce(request.fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
+    perform retrieval._check_choice('late_interaction', coalesce(request.late_interaction, 'candidates'), array['candidates', 'collection']);
+    perform retrieval._check_share('mmr_lambda', coalesce(request.mmr_lambda, 1));
+    perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
+    perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
+    perform retrieval._check_leg_candidates(request.leg_candidates, legs);
+    if request.result_offset is null or request.result_offset < 0 then
+        raise exception 'result_offset must be 0 or more, not %', coalesce(request.result_offset::text, 'null') using errcode = 'invalid_parameter_value';
+    elsif request.result_offset > 0 and request.result_offset::bigint + request.max_results > request.candidates then
+        raise exception 'result_offset + max_results must be at most candidates, which is %, not %',
+                        request.candidates, request.result_offset::bigint + request.max_results
+            using errcode = 'invalid_parameter_value',
+                  hint = 'All pages of a ranking are cut from the same candidates: raise candidates, and for every page alike';
+    elsif request.late_interaction = 'candidates' and legs = array['late_interaction'] then
+        raise exception 'late_interaction: there are no candidates of another leg to score' using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_request(record, text[]) is '22023 where the arguments of a search with these legs are unusable.';
+
+-- One leg after the other. Late interaction that is to order candidates takes the best by the fusion of the legs before it.
+create or replace function retrieval._run_legs(
+    owner retrieval.collections, request record, condition text, settings jsonb,
+    out legs text[], out chunk_ids bigint[], out scores double precision[], out report jsonb, out is_full boolean)
+    language plpgsql stable
+as $$
+declare
+    leg record;
+    depth integer;
+    among bigint[];
+    found_chunks record;
+    started timestamptz;
+begin
+    legs := '{}'; chunk_ids := '{}'; scores := '{}'; report := '[]'; is_full := false;
+    for leg in select * from retrieval._search_legs(owner, request) loop
+        depth := coalesce((request.leg_candidates ->> leg.leg)::integer, request.candidates);
+        among := null;
+        started := clock_timestamp();
+        if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and cardinality(legs) > 0 then
+            among := array(select f.id from retrieval.fuse(
+                               legs, chunk_ids, scores, settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f limit depth);
+        end if;
+        found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
+        legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
+        chunk_ids := chunk_ids || found_chunks.chunk_ids;
+        scores := scores || found_chunks.scores;
+        is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
+        report := report || jsonb_build_object(
+            'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
+            'weight', coalesce((settings #>> array['weights', leg.leg])::double precision, 1),
+            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
+    end loop;
+end;
+$$;
+
+comment on function retrieval._run_legs(retrieval.collections, record, text, jsonb) is
+'The candidates of all legs with their scores, and what each leg did. is_full: asked for more, a leg might find more.';
+
+-- Steps on a ranking that is given, and returned, best first.
+create or replace function retrieval._refine(
+    owner retrieval.collections, request record, chunk_ids inout bigint[], scores inout double precision[], steps out jsonb)
+    language plpgsql stable
+as $$
+declare
+    wanted constant integer := coalesce(request.result_offset + request.max_results, cardinality(chunk_ids));
+    target retrieval.spaces;
+    refined record;
+begin
+    steps := '{}';
+    if cardinality(chunk_ids) = 0 then
+        return;
+    end if;
+    if request.boosts is not null then
+        select array_agg(b.chunk_id) as ids, array_agg(b.boosted_score) as scores,
+               jsonb_object_agg(b.chunk_id, jsonb_build_object('fused_score', b.score, 'boosts', b.factors)) as boosts into refined
+        from retrieval._boosted(owner.collection_id, chunk_ids, scores, request.boosts, cardinality(chunk_ids)) b;
+        chunk_ids := refined.ids; scores := refined.scores;
+        steps := steps || jsonb_build_object('boosts', refined.boosts);
+    end if;
+    if request.duplicate_similarity is not null then
+        target := retrieval._comparing_space(owner, request.space);
+        select array_agg(c.chunk_id) as ids, array_agg(c.score) as scores,
+               jsonb_object_agg(c.chunk_id, c.duplicates) filter (where c.duplicates <> '{}') as duplicates into refined
+        from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, request.duplicate_similarity) c;
+        chunk_ids := refined.ids; scores := refined.scores;
+        steps := steps || jsonb_build_object('duplicates', coalesce(refined.duplicates, '{}'));
+    end if;
+    if request.per_document is not null then
+        execute format(
+            'select array_agg(p.chunk_id order by p.number) as ids, array_agg(p.score order by p.number) as scores
+             from (select h.*, row_number() over (partition by c.document_id order by h.number) as place
+                   from unnest($1, $2) with ordinality h(chunk_id, score, number)
+                   join retrieval.chunks c on c.collection_id = %s and c.chunk_id = h.chunk_id) p
+             where p.place <= $3', owner.collection_id)
+            into refined using chunk_ids, scores, request.per_document;
+        chunk_ids := refined.ids; scores := refined.scores;
+    end if;
+    if request.mmr_lambda is not null then
+        target := retrieval._space(owner, request.space);
+        select array_agg(d.chunk_id) as ids, array_agg(d.score) as scores, jsonb_object_agg(d.chunk_id, d.mmr_score) as mmr into refined
+        from retrieval._diversified_chunks(target, chunk_ids, scores, request.mmr_lambda, wanted) d;
+        chunk_ids := refined.ids; scores := refined.scores;
+        steps := steps || jsonb_build_object('mmr_scores', refined.mmr);
+    end if;
+    chunk_ids := chunk_ids[request.result_offset + 1:wanted];
+    scores := scores[request.result_offset + 1:wanted];
+end;
+$$;
+
+comment on function retrieval._refine(retrieval.collections, record, bigint[], double precision[]) is
+'A ranking after boosts, without near-duplicates, with so many chunks of a document, diversified, and cut to the page, in this order; what was not asked for is left out. steps says what each did, by chunk.';
+
+create or replace function retrieval._ranking(
+    owner retrieval.collections, request record, condition text,
+    out chunk_ids bigint[], out scores double precision[], out contributions jsonb, out is_full boolean, out explanation jsonb)
+    language plpgsql stable
+as $$
+declare
+    started constant timestamptz := clock_timestamp();
+    settings constant jsonb := retrieval._fusion_settings(owner, request);
+    found_chunks record;
+    fused record;
+    refined record;
+begin
+    found_chunks := retrieval._run_legs(owner, request, condition, settings);
+    select coalesce(array_agg(f.id), '{}') as ids, coalesce(array_agg(f.score), '{}') as scores, array_agg(f.contributions) as contributions into fused
+    from retrieval.fuse(found_chunks.legs, found_chunks.chunk_ids, found_chunks.scores,
+                        settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f;
+    refined := retrieval._refine(owner, request, fused.ids, fused.scores);
+    chunk_ids := refined.chunk_ids;
+    scores := refined.scores;
+    contributions := (select jsonb_object_agg(f.id, f.contributions) from unnest(fused.ids, fused.contributions) f(id, contributions)
+                      where f.id = any (refined.chunk_ids));
+    is_full := found_chunks.is_full;
+    explanation := settings || jsonb_build_object(
+        'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
+        'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
+end;
+$$;
+
+comment on function retrieval._ranking(retrieval.collections, record, text) is
+'What a request finds, best first, with the contributions of the legs by chunk. condition: the filter on a chunk c, as SQL, or null. is_full: with more candidates there might be more. explanation says how it came about.';
+-- end
+
+-- begin sql/hybrid_search.sql
+-- Hybrid search: the candidates of several legs in one ranking, fused as in retrieval.fuse. A leg that did not find a chunk adds
+-- nothing for it, and the filter reaches each leg before its cut.
+--
+-- Then, where asked for and in this order: boosts by metadata (see boost), near-duplicates fall (collapse_duplicates), so
+-- many chunks of a document are kept (per_document), the rest is chosen for diversity (diversify), and the page is cut.
+--
+-- All pages come from the same candidates, so that no chunk is on two of them or on none: the ranking of deeper candidates is
+-- another one. That is why result_offset cannot go beyond candidates.
+create or replace function retrieval.hybrid_search(
+    collection text,
+    query_text text default null,
+    query_embedding halfvec default null,
+    query_sparse sparsevec default null,
+    metadata_filter jsonb default null,
+    max_results integer default 10,
+    fusion text default null,
+    weights jsonb default null,
+    rrf_k integer default null,
+    candidates integer default 100,
+    space text default null,
+    signature jsonb default null,
+    keyword_operator text default 'or',
+    search_effort integer default null,
+    query_tokens halfvec[] default null,
+    late_interaction text default null,
+    query_embeddings jsonb default null,
+    leg_candidates jsonb default '{}',
+    leg_signatures jsonb default null,
+    boosts jsonb default null,
+    duplicate_similarity double precision default null,
+    per_document integer default null,
+    mmr_lambda double precision default null,
+    result_offset integer default 0)
+    returns table (
+        chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
+        metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision,
+        semantic_rank bigint, semantic_score double precision, sparse_rank bigint, sparse_score double precision,
+        late_interaction_rank bigint, late_interaction_score double precision, contributions jsonb)
+    language plpgsql stable rows 10
+    set search_path from current
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    condition constant text := retrieval._filter_condition(owner, metadata_filter);
+    request record;
+    ranked record;
+begin
+    perform retrieval._check_count('max_results', max_results);
+    if boosts is not null then
+        boosts := retrieval._check_boosts(boosts, now());
+    end if;
+    select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, max_results, fusion, weights,
+           rrf_k, greatest(candidates, max_results) as candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
+           duplicate_similarity, per_document, mmr_lambda, result_offset
+    into request;
+    perform retrieval._check_count('candidates', candidates);
+    perform retrieval._check_request(request, retrieval._given_legs(request));
+    loop
+        ranked := retrieval._ranking(owner, request, condition);
+        exit when cardinality(ranked.chunk_ids) = max_results or not ranked.is_full or request.candidates >= 10000
+               or result_offset > 0 or num_nonnulls(per_document, duplicate_similarity) = 0;
+        -- documents that hold many of the candidates, and near-duplicates, have left too few
+        request.candidates := least(4 * request.candidates, 10000);
+    end loop;
+    if current_setting('retrieval.explain', true) = 'on' then
+        perform set_config('retrieval.explanation', ranked.explanation::text, true);
+    end if;
+    return query execute format(
+        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score,
+                (f.legs #>> ''{keyword,rank}'')::bigint, (f.legs #>> ''{keyword,score}'')::double precision,
+                (f.legs #>> ''{semantic,rank}'')::bigint, (f.legs #>> ''{semantic,score}'')::double precision,
+                (f.legs #>> ''{sparse,rank}'')::bigint, (f.legs #>> ''{sparse,score}'')::double precision,
+                (f.legs #>> ''{late_interaction,rank}'')::bigint, (f.legs #>> ''{late_interaction,score}'')::double precision, f.legs
+         from unnest($1, $2) with ordinality h(chunk_id, score, place)
+         cross join lateral (select $3 -> h.chunk_id::text as legs) f
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
+         order by h.place', owner.collection_id)
+        using ranked.chunk_ids, ranked.scores, ranked.contributions;
+end;
+$$;
+
+comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
+'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those stored with the collection (see calibrate), else relative and equal weights. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
+-- end
+
+-- begin sql/document_search.sql
+-- Documents by what their chunks score in a hybrid search: that of its best chunk (max), the sum over its chunks among the
+-- candidates (sum: much about it), or the mean of its three best, those that are missing counted as 0 (mean_of_best: between).
+create or replace function retrieval.document_search(
+    collection text,
+    query_text text default null,
+    query_embedding halfvec default null,
+    query_sparse sparsevec default null,
+    metadata_filter jsonb default null,
+    max_results integer default 10,
+    aggregation text default 'max',
+    fusion text default null,
+    weights jsonb default null,
+    rrf_k integer default null,
+    candidates integer default 100,
+    space text default null,
+    signature jsonb default null,
+    keyword_operator text default 'or',
+    search_effort integer default null,
+    query_tokens halfvec[] default null,
+    late_interaction text default null,
+    query_embeddings jsonb default null,
+    leg_candidates jsonb default '{}',
+    leg_signatures jsonb default null,
+    boosts jsonb default null)
+    returns table (
+        document_id bigint, document_key text, title text, metadata jsonb, score double precision,
+        chunk_id bigint, "position" integer, content text, chunk_ids bigint[])
+    language plpgsql stable rows 10
+    set search_path from current
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    condition constant text := retrieval._filter_condition(owner, metadata_filter);
+    request record;
+    ranked record;
+    best record;
+begin
+    perform retrieval._check_count('max_results', max_results);
+    perform retrieval._check_choice('aggregation', aggregation, array['max', 'sum', 'mean_of_best']);
+    if boosts is not null then
+        boosts := retrieval._check_boosts(boosts, now());
+    end if;
+    select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, null::integer as max_results,
+           fusion, weights, rrf_k, candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
+           null::double precision as duplicate_similarity, null::integer as per_document, null::double precision as mmr_lambda, 0 as result_offset
+    into request;
+    perform retrieval._check_request(request, retrieval._given_legs(request));
+    loop
+        ranked := retrieval._ranking(owner, request, condition);
+        execute format(
+            'select array_agg(b.document_id) as ids, array_agg(b.score) as scores, coalesce(jsonb_agg(b.chunk_ids), ''[]'') as chunk_ids
+             from (select a.document_id, a.chunk_ids,
+                          case $4 when ''max'' then a.scores[1] when ''sum'' then a.total
+                                  else (a.scores[1] + coalesce(a.scores[2], 0) + coalesce(a.scores[3], 0)) / 3 end as score
+                   from (select c.document_id, array_agg(h.chunk_id order by h.place) as chunk_ids, array_agg(h.score order by h.place) as scores,
+                                sum(h.score order by h.score) as total
+                         from unnest($1, $2) with ordinality h(chunk_id, score, place)
+                         join retrieval.chunks c on c.collection_id = %s and c.chunk_id = h.chunk_id
+                         group by c.document_id) a
+                   order by score desc, a.document_id limit $3) b', owner.collection_id)
+            into best using ranked.chunk_ids, ranked.scores, max_results, aggregation;
+        exit when cardinality(best.ids) = max_results or not ranked.is_full or request.candidates >= 10000;
+        -- how many candidates hold enough documents nobody knows
+        request.candidates := least(4 * request.candidates, 10000);
+    end loop;
+    return query execute format(
+        'select d.document_id, d.document_key, d.title, d.metadata, b.score, c.chunk_id, c.position, c.content,
+                array(select e.chunk_id::bigint from jsonb_array_elements_text($3 -> b.place::integer - 1) with ordinality e(chunk_id, place) order by e.place)
+         from unnest($1, $2) with ordinality b(document_id, score, place)
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = b.document_id
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = ($3 -> b.place::integer - 1 ->> 0)::bigint
+         order by b.place', owner.collection_id)
+        using best.ids, best.scores, best.chunk_ids;
+end;
+$$;
+
+comment on function retrieval.document_search(text, text, halfvec, sparsevec, jsonb, integer, text, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb) is
+'The best documents by a hybrid search of their chunks, best first, ties by document_id: one row each, with its best chunk, and in chunk_ids all of its chunks among the candidates, best first. aggregation: score is that of the best chunk (max), the sum of all (sum), or the mean of the three best (mean_of_best). The other arguments are those of hybrid_search. Deeper candidates are taken while there are too few documents.';
+-- end
+
+-- begin sql/explain_search.sql
+-- How a hybrid search came to its ranking. It is run as it is, and says what it did.
+create or replace function retrieval.explain_search(
+    collection text,
+    query_text text default null,
+    query_embedding halfvec default null,
+    query_sparse sparsevec default null,
+    metadata_filter jsonb default null,
+    max_results integer default 10,
+    fusion text default null,
+    weights jsonb default null,
+    rrf_k integer default null,
+    candidates integer default 100,
+    space text default null,
+    signature jsonb default null,
+    keyword_operator text default 'or',
+    search_effort integer default null,
+    query_tokens halfvec[] default null,
+    late_interaction text default null,
+    query_embeddings jsonb default null,
+    leg_candidates jsonb default '{}',
+    leg_signatures jsonb default null,
+    boosts jsonb default null,
+    duplicate_similarity double precision default null,
+    per_document integer default null,
+    mmr_lambda double precision default null,
+    result_offset integer default 0)
+    returns jsonb
+    language plpgsql stable
+    set search_path from current
+    set retrieval.explain = 'on'
+as $$
+declare
+    found_hits jsonb;
+    explanation jsonb;
+begin
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'chunk_id', h.chunk_id, 'document_key', h.document_key, 'position', h.position, 'score', h.score, 'legs', h.contributions)), '[]')
+    into found_hits
+    from retrieval.hybrid_search(
+        collection, query_text, query_embedding, query_sparse, metadata_filter, max_results, fusion, weights, rrf_k, candidates, space, signature,
+        keyword_operator, search_effort, query_tokens, late_interaction, query_embeddings, leg_candidates, leg_signatures, boosts,
+        duplicate_similarity, per_document, mmr_lambda, result_offset) h;
+    explanation := current_setting('retrieval.explanation')::jsonb;
+    return explanation - 'steps' || jsonb_build_object('hits', (
+        select coalesce(jsonb_agg(
+                   h.hit || jsonb_build_object('rank', result_offset + h.number) || retrieval._explained_steps(explanation -> 'steps', h.hit ->> 'chunk_id')
+                   order by h.number), '[]')
+        from jsonb_array_elements(found_hits) with ordinality h(hit, number)));
+end;
+$$;
+
+comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion, rrf_k, weights and where they are from (call, collection or default); for each leg its space, its plan (index, exact, or candidates for late interaction among what others found), how many candidates it had, its weight and milliseconds; fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+
+create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
+    returns jsonb
+    language sql immutable
+    return coalesce(steps -> 'boosts' -> chunk_id, '{}')
+        || case when steps ? 'duplicates' then jsonb_build_object('duplicates', coalesce(steps -> 'duplicates' -> chunk_id, '[]')) else '{}' end
+        || case when steps ? 'mmr_scores' then jsonb_build_object('mmr_score', steps -> 'mmr_scores' -> chunk_id) else '{}' end;
+
+comment on function retrieval._explained_steps(jsonb, text) is 'What the steps after fusion did to a chunk.';
 -- end
 
 -- begin sql/recommend.sql
