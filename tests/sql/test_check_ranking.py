@@ -1,13 +1,16 @@
 """What every function that takes a ranking says of one that is none."""
 
+from itertools import product
+
 import numpy as np
 import psycopg
 import pytest
 from statements import failure, put
 from vectors import fill
 
+FUNCTIONS = ["diversify", "collapse_duplicates", "passages"]
 
-@pytest.mark.parametrize("function", ["diversify", "collapse_duplicates", "passages"])
+
 @pytest.mark.parametrize(
     ("arguments", "sqlstate", "message"),
     [
@@ -29,27 +32,35 @@ from vectors import fill
     ],
 )
 def test_unusable_rankings(
-    sql: psycopg.Cursor, function: str, arguments: str, sqlstate: str, message: str
+    sql: psycopg.Cursor, arguments: str, sqlstate: str, message: str
 ) -> None:
     one, two = fill(sql, np.eye(2), index_method="none")
     sql.execute("select retrieval.create_collection('d')")
     (other,) = put(sql, "d", {"document_key": "x", "content": "x"})
     ids = {"a": one, "b": two, "other": other.chunk_id}
-    error = failure(sql, f"select * from retrieval.{function}('c', {arguments % ids})")
-    assert error.sqlstate == sqlstate
-    assert message % ids in error.diag.message_primary
+    for function in FUNCTIONS:
+        error = failure(sql, f"select * from retrieval.{function}('c', {arguments % ids})")
+        assert error.sqlstate == sqlstate
+        assert message % ids in error.diag.message_primary
 
 
-@pytest.mark.parametrize("function", ["diversify", "collapse_duplicates"])
-def test_scores_must_be_given(sql: psycopg.Cursor, function: str) -> None:
+def test_scores_must_be_given(sql: psycopg.Cursor) -> None:
+    """Except to passages, which then keep the order of the ids."""
     chunks = fill(sql, np.eye(2), index_method="none")
-    error = failure(sql, f"select * from retrieval.{function}('c', %s, null)", [chunks])
-    assert "there are 2 chunk_ids and 0 scores" in error.diag.message_primary
+    for function in ("diversify", "collapse_duplicates"):
+        error = failure(sql, f"select * from retrieval.{function}('c', %s, null)", [chunks])
+        assert "there are 2 chunk_ids and 0 scores" in error.diag.message_primary
 
 
-@pytest.mark.parametrize("function", ["diversify", "collapse_duplicates", "passages"])
-@pytest.mark.parametrize("collection", ["'nowhere'", "null"])
-def test_no_such_collection(sql: psycopg.Cursor, function: str, collection: str) -> None:
-    error = failure(sql, f"select * from retrieval.{function}({collection}, '{{}}', '{{}}')")
-    assert error.sqlstate == "42704"
-    assert f"collection {collection.strip(chr(39))} does not exist" in error.diag.message_primary
+def test_nothing_is_ranked(sql: psycopg.Cursor) -> None:
+    fill(sql, np.eye(2), index_method="none")
+    for function, nothing in product(FUNCTIONS, ["'{}', '{}'", "null, null", "'{}', null"]):
+        found = sql.execute(f"select * from retrieval.{function}('c', {nothing})").fetchall()
+        assert found == []
+
+
+def test_no_such_collection(sql: psycopg.Cursor) -> None:
+    for function, name in product(FUNCTIONS, ["nowhere", None]):
+        error = failure(sql, f"select * from retrieval.{function}(%s, '{{}}', '{{}}')", [name])
+        assert error.sqlstate == "42704"
+        assert error.diag.message_primary == f"collection {name or 'null'} does not exist"

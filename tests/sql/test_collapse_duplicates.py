@@ -158,13 +158,6 @@ def test_the_space_that_is_named(sql: psycopg.Cursor) -> None:
         assert groups(found, chunks) == expected
 
 
-@pytest.mark.parametrize("nothing", ["'{}', '{}'", "null, null", "'{}', null", "null, '{}'"])
-def test_nothing_to_collapse(sql: psycopg.Cursor, nothing: str) -> None:
-    put_contents(sql, "x")
-    found = sql.execute(f"select * from retrieval.collapse_duplicates('c', {nothing})").fetchall()
-    assert found == []
-
-
 @pytest.mark.parametrize(
     ("arguments", "sqlstate", "message"),
     [

@@ -142,12 +142,6 @@ def test_the_space_that_is_named(sql: psycopg.Cursor) -> None:
         assert ids(found) == [chunks[0], chunks[second]]
 
 
-@pytest.mark.parametrize("nothing", ["'{}', '{}'", "null, null", "'{}', null", "null, '{}'"])
-def test_nothing_to_choose_from(sql: psycopg.Cursor, nothing: str) -> None:
-    fill(sql, QUARTER, index_method="none")
-    assert sql.execute(f"select * from retrieval.diversify('c', {nothing})").fetchall() == []
-
-
 @pytest.mark.parametrize(
     ("arguments", "sqlstate", "message"),
     [
