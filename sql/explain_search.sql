@@ -50,7 +50,7 @@ end;
 $$;
 
 comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion, rrf_k, weights and where they are from (call, collection or default); for each leg its space, its plan (index, exact, or candidates for late interaction among what others found), how many candidates it had, its weight and milliseconds; fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, exact, or candidates for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
 
 create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
     returns jsonb

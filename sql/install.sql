@@ -59,9 +59,11 @@ where e.extname = 'vector';
 \ir hybrid_search.sql
 \ir document_search.sql
 \ir explain_search.sql
+\ir set_ranking.sql
 \ir recommend.sql
 \ir recommend_documents.sql
 \ir more_like_this.sql
+\ir calibrate.sql
 \ir put_documents.sql
 \ir delete_documents.sql
 \ir tidy_collection.sql

@@ -1,24 +1,40 @@
 -- How a hybrid search ranks: the legs, their fusion, and what is asked for beyond, in arrays that go from step to step.
 -- `request` is a record with the arguments of hybrid_search.
 
--- What is not given is the collection's setting (see calibrate), else the default.
+-- What a call does not say, the collection's ranking does (see set_ranking).
 create or replace function retrieval._fusion_settings(owner retrieval.collections, request record)
     returns jsonb
     language plpgsql immutable
 as $$
-declare
-    stored constant jsonb := coalesce(owner.settings -> 'ranking', '{}');
 begin
     return jsonb_build_object(
-        'fusion', coalesce(request.fusion, stored ->> 'fusion', 'relative'),
-        'rrf_k', coalesce(request.rrf_k, (stored ->> 'rrf_k')::integer, 60),
-        'weights', coalesce(request.weights, stored -> 'weights', '{}'),
-        'weights_from', case when request.weights is not null then 'call' when stored ? 'weights' then 'collection' else 'default' end);
+        'fusion', coalesce(request.fusion, owner.settings #>> '{ranking,fusion}', 'relative'),
+        'rrf_k', coalesce(request.rrf_k, (owner.settings #>> '{ranking,rrf_k}')::integer, 60));
 end;
 $$;
 
-comment on function retrieval._fusion_settings(retrieval.collections, record) is
-'What a request is fused by: {"fusion", "rrf_k", "weights", "weights_from": call, collection or default}.';
+comment on function retrieval._fusion_settings(retrieval.collections, record) is 'What a request is fused by: {"fusion": …, "rrf_k": …}.';
+
+-- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
+-- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
+create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    stored constant jsonb := owner.settings #> array['ranking', 'weights', leg];
+    calibrated constant jsonb := owner.settings #> array['calibration', target.space_id::text, 'weight'];
+begin
+    return case
+        when request.weights is not null then jsonb_build_object('weight', coalesce(request.weights -> leg, '1'), 'weight_from', 'call')
+        when stored is not null then jsonb_build_object('weight', stored, 'weight_from', 'ranking')
+        when calibrated is not null then jsonb_build_object('weight', calibrated, 'weight_from', 'calibration')
+        else jsonb_build_object('weight', case target.kind when 'dense' then 0.7 else 1 end, 'weight_from', 'default') end;
+end;
+$$;
+
+comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
+'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
@@ -53,40 +69,42 @@ comment on function retrieval._check_request(record, text[]) is '22023 where the
 -- One leg after the other. Late interaction that is to order candidates takes the best by the fusion of the legs before it.
 create or replace function retrieval._run_legs(
     owner retrieval.collections, request record, condition text, settings jsonb,
-    out legs text[], out chunk_ids bigint[], out scores double precision[], out report jsonb, out is_full boolean)
+    out legs text[], out chunk_ids bigint[], out scores double precision[], out weights jsonb, out is_full boolean, out report jsonb)
     language plpgsql stable
 as $$
 declare
     leg record;
     depth integer;
     among bigint[];
+    weight jsonb;
     found_chunks record;
     started timestamptz;
 begin
-    legs := '{}'; chunk_ids := '{}'; scores := '{}'; report := '[]'; is_full := false;
+    legs := '{}'; chunk_ids := '{}'; scores := '{}'; weights := '{}'; is_full := false; report := '[]';
     for leg in select * from retrieval._search_legs(owner, request) loop
         depth := coalesce((request.leg_candidates ->> leg.leg)::integer, request.candidates);
         among := null;
         started := clock_timestamp();
-        if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and cardinality(legs) > 0 then
+        if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and weights <> '{}' then
             among := array(select f.id from retrieval.fuse(
-                               legs, chunk_ids, scores, settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f limit depth);
+                               legs, chunk_ids, scores, settings ->> 'fusion', weights, (settings ->> 'rrf_k')::integer) f limit depth);
         end if;
         found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
+        weight := retrieval._leg_weight(owner, request, leg.leg, leg.target);
         legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
         chunk_ids := chunk_ids || found_chunks.chunk_ids;
         scores := scores || found_chunks.scores;
+        weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
         is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
-        report := report || jsonb_build_object(
+        report := report || (weight || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
-            'weight', coalesce((settings #>> array['weights', leg.leg])::double precision, 1),
-            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
+            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
 end;
 $$;
 
 comment on function retrieval._run_legs(retrieval.collections, record, text, jsonb) is
-'The candidates of all legs with their scores, and what each leg did. is_full: asked for more, a leg might find more.';
+'The candidates of all legs with their scores, the weights of the legs, and what each did. is_full: asked for more, a leg might find more.';
 
 -- Steps on a ranking that is given, and returned, best first.
 create or replace function retrieval._refine(
@@ -157,7 +175,7 @@ begin
     found_chunks := retrieval._run_legs(owner, request, condition, settings);
     select coalesce(array_agg(f.id), '{}') as ids, coalesce(array_agg(f.score), '{}') as scores, array_agg(f.contributions) as contributions into fused
     from retrieval.fuse(found_chunks.legs, found_chunks.chunk_ids, found_chunks.scores,
-                        settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f;
+                        settings ->> 'fusion', found_chunks.weights, (settings ->> 'rrf_k')::integer) f;
     refined := retrieval._refine(owner, request, fused.ids, fused.scores);
     chunk_ids := refined.chunk_ids;
     scores := refined.scores;

@@ -3729,24 +3729,40 @@ comment on function retrieval._leg_candidates(retrieval.collections, record, big
 -- How a hybrid search ranks: the legs, their fusion, and what is asked for beyond, in arrays that go from step to step.
 -- `request` is a record with the arguments of hybrid_search.
 
--- What is not given is the collection's setting (see calibrate), else the default.
+-- What a call does not say, the collection's ranking does (see set_ranking).
 create or replace function retrieval._fusion_settings(owner retrieval.collections, request record)
     returns jsonb
     language plpgsql immutable
 as $$
-declare
-    stored constant jsonb := coalesce(owner.settings -> 'ranking', '{}');
 begin
     return jsonb_build_object(
-        'fusion', coalesce(request.fusion, stored ->> 'fusion', 'relative'),
-        'rrf_k', coalesce(request.rrf_k, (stored ->> 'rrf_k')::integer, 60),
-        'weights', coalesce(request.weights, stored -> 'weights', '{}'),
-        'weights_from', case when request.weights is not null then 'call' when stored ? 'weights' then 'collection' else 'default' end);
+        'fusion', coalesce(request.fusion, owner.settings #>> '{ranking,fusion}', 'relative'),
+        'rrf_k', coalesce(request.rrf_k, (owner.settings #>> '{ranking,rrf_k}')::integer, 60));
 end;
 $$;
 
-comment on function retrieval._fusion_settings(retrieval.collections, record) is
-'What a request is fused by: {"fusion", "rrf_k", "weights", "weights_from": call, collection or default}.';
+comment on function retrieval._fusion_settings(retrieval.collections, record) is 'What a request is fused by: {"fusion": …, "rrf_k": …}.';
+
+-- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
+-- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
+create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    stored constant jsonb := owner.settings #> array['ranking', 'weights', leg];
+    calibrated constant jsonb := owner.settings #> array['calibration', target.space_id::text, 'weight'];
+begin
+    return case
+        when request.weights is not null then jsonb_build_object('weight', coalesce(request.weights -> leg, '1'), 'weight_from', 'call')
+        when stored is not null then jsonb_build_object('weight', stored, 'weight_from', 'ranking')
+        when calibrated is not null then jsonb_build_object('weight', calibrated, 'weight_from', 'calibration')
+        else jsonb_build_object('weight', case target.kind when 'dense' then 0.7 else 1 end, 'weight_from', 'default') end;
+end;
+$$;
+
+comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
+'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
@@ -3781,40 +3797,42 @@ comment on function retrieval._check_request(record, text[]) is '22023 where the
 -- One leg after the other. Late interaction that is to order candidates takes the best by the fusion of the legs before it.
 create or replace function retrieval._run_legs(
     owner retrieval.collections, request record, condition text, settings jsonb,
-    out legs text[], out chunk_ids bigint[], out scores double precision[], out report jsonb, out is_full boolean)
+    out legs text[], out chunk_ids bigint[], out scores double precision[], out weights jsonb, out is_full boolean, out report jsonb)
     language plpgsql stable
 as $$
 declare
     leg record;
     depth integer;
     among bigint[];
+    weight jsonb;
     found_chunks record;
     started timestamptz;
 begin
-    legs := '{}'; chunk_ids := '{}'; scores := '{}'; report := '[]'; is_full := false;
+    legs := '{}'; chunk_ids := '{}'; scores := '{}'; weights := '{}'; is_full := false; report := '[]';
     for leg in select * from retrieval._search_legs(owner, request) loop
         depth := coalesce((request.leg_candidates ->> leg.leg)::integer, request.candidates);
         among := null;
         started := clock_timestamp();
-        if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and cardinality(legs) > 0 then
+        if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and weights <> '{}' then
             among := array(select f.id from retrieval.fuse(
-                               legs, chunk_ids, scores, settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f limit depth);
+                               legs, chunk_ids, scores, settings ->> 'fusion', weights, (settings ->> 'rrf_k')::integer) f limit depth);
         end if;
         found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
+        weight := retrieval._leg_weight(owner, request, leg.leg, leg.target);
         legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
         chunk_ids := chunk_ids || found_chunks.chunk_ids;
         scores := scores || found_chunks.scores;
+        weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
         is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
-        report := report || jsonb_build_object(
+        report := report || (weight || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
-            'weight', coalesce((settings #>> array['weights', leg.leg])::double precision, 1),
-            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
+            'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
 end;
 $$;
 
 comment on function retrieval._run_legs(retrieval.collections, record, text, jsonb) is
-'The candidates of all legs with their scores, and what each leg did. is_full: asked for more, a leg might find more.';
+'The candidates of all legs with their scores, the weights of the legs, and what each did. is_full: asked for more, a leg might find more.';
 
 -- Steps on a ranking that is given, and returned, best first.
 create or replace function retrieval._refine(
@@ -3885,7 +3903,7 @@ begin
     found_chunks := retrieval._run_legs(owner, request, condition, settings);
     select coalesce(array_agg(f.id), '{}') as ids, coalesce(array_agg(f.score), '{}') as scores, array_agg(f.contributions) as contributions into fused
     from retrieval.fuse(found_chunks.legs, found_chunks.chunk_ids, found_chunks.scores,
-                        settings ->> 'fusion', settings -> 'weights', (settings ->> 'rrf_k')::integer) f;
+                        settings ->> 'fusion', found_chunks.weights, (settings ->> 'rrf_k')::integer) f;
     refined := retrieval._refine(owner, request, fused.ids, fused.scores);
     chunk_ids := refined.chunk_ids;
     scores := refined.scores;
@@ -3986,7 +4004,7 @@ end;
 $$;
 
 comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those stored with the collection (see calibrate), else relative and equal weights. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
+'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; without a fusion that of the collection, else relative. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
 -- end
 
 -- begin sql/document_search.sql
@@ -4123,7 +4141,7 @@ end;
 $$;
 
 comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion, rrf_k, weights and where they are from (call, collection or default); for each leg its space, its plan (index, exact, or candidates for late interaction among what others found), how many candidates it had, its weight and milliseconds; fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, exact, or candidates for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
 
 create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
     returns jsonb
@@ -4133,6 +4151,29 @@ create or replace function retrieval._explained_steps(steps jsonb, chunk_id text
         || case when steps ? 'mmr_scores' then jsonb_build_object('mmr_score', steps -> 'mmr_scores' -> chunk_id) else '{}' end;
 
 comment on function retrieval._explained_steps(jsonb, text) is 'What the steps after fusion did to a chunk.';
+-- end
+
+-- begin sql/set_ranking.sql
+-- How a collection's hybrid searches rank unless a call says otherwise.
+create or replace function retrieval.set_ranking(collection text, fusion text default null, weights jsonb default null, rrf_k integer default null)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+    ranking constant jsonb := jsonb_strip_nulls(jsonb_build_object('fusion', fusion, 'weights', weights, 'rrf_k', rrf_k));
+begin
+    perform retrieval._check_choice('fusion', coalesce(fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
+    perform retrieval._check_leg_weights(coalesce(weights, '{}'));
+    perform retrieval._check_count('rrf_k', coalesce(rrf_k, 1), 1000000);
+    update retrieval.collections c
+    set settings = case ranking when '{}' then c.settings - 'ranking' else c.settings || jsonb_build_object('ranking', ranking) end
+    where c.collection_id = target;
+end;
+$$;
+
+comment on function retrieval.set_ranking(text, text, jsonb, integer) is
+'Sets what hybrid_search and document_search rank a collection by unless a call says otherwise: the fusion (rrf, relative or dbsf), the weights of legs ({"semantic": 2}; a leg that is not named keeps its calibration or default), and rrf_k. What is null is not set; set_ranking(collection) alone returns to the defaults.';
 -- end
 
 -- begin sql/recommend.sql
@@ -4524,6 +4565,72 @@ $$;
 
 comment on function retrieval.more_like_this(text, text, jsonb, integer, integer, bigint, jsonb) is
 'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call.';
+-- end
+
+-- begin sql/calibrate.sql
+-- What a space should count beside the words, found without a question or a judgement. A space that understands a collection
+-- finds for a chunk, among the ten nearest, chunks that its most telling words find as well: of the English collections of
+-- benchmarks/quality.py all-MiniLM-L6-v2 agrees with the words in .35 to .51 of them, of the Chinese and Japanese ones, which it
+-- cannot read, in .09 to .18, whatever their size. From 0.3 on both count alike; below, the share of the space in the
+-- sum of both is half the square of agreement / 0.3. Where two legs know different things the words are not the measure: a
+-- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word.
+
+-- The share of the ten nearest chunks of other documents that are among the ten most alike by their words; null where there
+-- are not ten of these.
+create or replace function retrieval._agreement(space retrieval.spaces, collection text, chunk_id bigint, embedding halfvec)
+    returns double precision
+    language plpgsql stable
+as $$
+declare
+    alike constant bigint[] := array(select m.chunk_id from retrieval.more_like_this(collection, example_chunk => _agreement.chunk_id) m);
+    near bigint[];
+begin
+    if cardinality(alike) < 10 then
+        return null;
+    end if;
+    near := array(
+        select n.chunk_id
+        from retrieval._nearest_chunks(space, embedding, format(
+            'c.document_id <> %s', (select c.document_id from retrieval.chunks c
+                                    where c.collection_id = space.collection_id and c.chunk_id = _agreement.chunk_id)), 10, null) n);
+    return (select count(*) from unnest(near) n(id) where n.id = any (alike)) / 10.0;
+end;
+$$;
+
+comment on function retrieval._agreement(retrieval.spaces, text, bigint, halfvec) is
+'How far the neighbours of a chunk in a space are those by its words, from 0 to 1.';
+
+create or replace function retrieval.calibrate(
+    collection text, space text default null, sample integer default 100, store boolean default true)
+    returns table (space_name text, sampled bigint, agreement double precision, weight double precision)
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target constant retrieval.spaces := retrieval._space(owner, space);
+    share double precision;
+begin
+    perform retrieval._check_count('sample', sample);
+    space_name := target.name;
+    select count(a.agreement), avg(a.agreement) into sampled, agreement
+    from (select retrieval._agreement(target, collection, s.chunk_id, s.embedding) as agreement
+          from retrieval.sample_embeddings(collection, target.name, sample) s) a;
+    if sampled >= 20 then
+        share := 0.5 * least(agreement / 0.3, 1) ^ 2;
+        weight := round((share / (1 - share))::numeric, 3);
+        if store then
+            update retrieval.collections c
+            set settings = jsonb_set(c.settings, '{calibration}', coalesce(c.settings -> 'calibration', '{}') || jsonb_build_object(
+                target.space_id, jsonb_build_object('weight', weight, 'agreement', agreement, 'chunks', retrieval._chunk_count(c.collection_id), 'at', now())))
+            where c.collection_id = owner.collection_id;
+        end if;
+    end if;
+    return next;
+end;
+$$;
+
+comment on function retrieval.calibrate(text, text, integer, boolean) is
+'Finds what a dense space (without a name: the active one) should count in hybrid searches beside keyword 1, from how far its neighbours agree with those by words, over a sample of chunks, and stores it with the collection. weight: 0 for a space whose neighbours never agree, 1 for one that agrees in 0.3 or more. Fewer than 20 chunks that ten chunks of other documents share words with say nothing: weight is null, and nothing is stored. Calibrate again when the collection has become another one. store false: says it only.';
 -- end
 
 -- begin sql/put_documents.sql
