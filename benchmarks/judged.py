@@ -22,6 +22,7 @@ LANGUAGES = {
     "zh": "simple",
 }
 CHINESE = ("cmrc2018", "csl", "xquad-all:zh")
+WITHOUT_WORDS = (*CHINESE, "jsquad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,22 @@ def read_judged(data: Path, name: str, most_questions: int) -> Judged:
     )
     return Judged(
         name=name,
-        text_config="simple" if name in CHINESE else LANGUAGES[language or "en"],
+        text_config="simple" if name in WITHOUT_WORDS else LANGUAGES[language or "en"],
         documents=[
             {"document_key": row["_id"], "title": row["title"], "content": row["text"]}
+            | _language(row)
             for row in _rows(data / folder / "corpus.jsonl")
             if row["_id"].startswith(keys)
         ],
         questions=asked,
         judgements={key: judgements[key] for key in asked},
     )
+
+
+def _language(row: dict[str, Any]) -> dict[str, str]:
+    """The text configuration of a document whose language its collection names."""
+    language = row.get("metadata", {}).get("lang")
+    return {"text_config": LANGUAGES[language]} if language else {}
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

@@ -3745,7 +3745,7 @@ comment on function retrieval._fusion_settings(retrieval.collections, record) is
 
 -- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
 -- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
-create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
+create or replace function retrieval._leg_weight(owner retrieval.collections, weights jsonb, leg text, target retrieval.spaces)
     returns jsonb
     language plpgsql immutable
 as $$
@@ -3754,15 +3754,15 @@ declare
     calibrated constant jsonb := owner.settings #> array['calibration', target.space_id::text, 'weight'];
 begin
     return case
-        when request.weights is not null then jsonb_build_object('weight', coalesce(request.weights -> leg, '1'), 'weight_from', 'call')
+        when weights is not null then jsonb_build_object('weight', coalesce(weights -> leg, '1'), 'weight_from', 'call')
         when stored is not null then jsonb_build_object('weight', stored, 'weight_from', 'ranking')
         when calibrated is not null then jsonb_build_object('weight', calibrated, 'weight_from', 'calibration')
         else jsonb_build_object('weight', case target.kind when 'dense' then 0.7 else 1 end, 'weight_from', 'default') end;
 end;
 $$;
 
-comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
-'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
+comment on function retrieval._leg_weight(retrieval.collections, jsonb, text, retrieval.spaces) is
+'What a leg counts by the weights of a call, or without them, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
@@ -3805,6 +3805,7 @@ declare
     depth integer;
     among bigint[];
     weight jsonb;
+    proposing jsonb := '{}';
     found_chunks record;
     started timestamptz;
 begin
@@ -3815,14 +3816,17 @@ begin
         started := clock_timestamp();
         if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and weights <> '{}' then
             among := array(select f.id from retrieval.fuse(
-                               legs, chunk_ids, scores, settings ->> 'fusion', weights, (settings ->> 'rrf_k')::integer) f limit depth);
+                               legs, chunk_ids, scores, settings ->> 'fusion', proposing, (settings ->> 'rrf_k')::integer) f limit depth);
         end if;
         found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
-        weight := retrieval._leg_weight(owner, request, leg.leg, leg.target);
+        weight := retrieval._leg_weight(owner, request.weights, leg.leg, leg.target);
         legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
         chunk_ids := chunk_ids || found_chunks.chunk_ids;
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
+        -- where the others are to count nothing they propose by the weights that they have of themselves
+        proposing := case when weights @@ '$.* > 0' then weights
+                          else proposing || jsonb_build_object(leg.leg, retrieval._leg_weight(owner, null, leg.leg, leg.target) -> 'weight') end;
         is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
         report := report || (weight || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
