@@ -17,18 +17,17 @@ import json
 import logging
 import math
 import re
-import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from judged import CHINESE, LANGUAGES, Judged, read_judged
+from servers import opened
 from sqlalchemy import Connection, Engine, select, text
 
-from retrieval import database, orm
+from retrieval import orm
 
 try:
     import bm25s
@@ -274,22 +273,6 @@ def print_table(rows: list[dict[str, str]]) -> None:
     print("|" + "|".join("---" for _ in headings) + "|")
     for row in rows:
         print("| " + " | ".join(row.get(heading, "") for heading in headings) + " |")
-
-
-@contextmanager
-def opened(url: str | None) -> Iterator[Engine]:
-    """The database of the URL, or one on a server that lives as long as the benchmark."""
-    with tempfile.TemporaryDirectory() as directory:
-        folder = Path(directory)
-        engine = database.open_engine(url or database.embedded_server_url(folder))
-        try:
-            with engine.begin() as connection:
-                database.prepare_schema(connection, upgrade=url is None)
-            yield engine
-        finally:
-            engine.dispose()
-            if url is None:
-                database.stop_embedded_server(folder)
 
 
 def arguments() -> argparse.Namespace:

@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 import psycopg
 from corpus import load_texts
+from filled import fill
 from numpy.typing import NDArray
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 from questions import QUESTIONS
 from servers import new_database, server_url
 
-from retrieval.database import migration_sql
 from retrieval.embedding.loading import load_encoder
 from retrieval.embedding.locate import DEFAULT_MODEL
 
@@ -110,47 +110,23 @@ def load(
     texts: list[str],
     chunks: Floats,
     metadata: list[dict[str, int]],
-) -> None:
-    """Ours, and a table as most applications have it."""
-    connection.execute(migration_sql())
-    connection.execute("select retrieval.create_collection('benchmark')")
-    cursor = connection.cursor()
-    with cursor.copy(
-        "copy retrieval.documents (collection_id, document_key, metadata) from stdin"
-    ) as copy:
-        for number, each in enumerate(metadata):
-            copy.write_row((1, f"{number:08}", Jsonb(each)))
-    rows = connection.execute("select document_id from retrieval.documents order by document_key")
-    documents = [row[0] for row in rows]
-    with cursor.copy(
-        "copy retrieval.chunks (collection_id, document_id, position, content) from stdin"
-    ) as copy:
-        for document, text in zip(documents, texts, strict=True):
-            copy.write_row((1, document, 0, text))
-    rows = connection.execute("select chunk_id from retrieval.chunks order by document_id")
-    ids = [row[0] for row in rows]
-    connection.execute(
-        "select retrieval.create_space('benchmark', 'space', 'model', %s)", [chunks.shape[1]]
-    )
+) -> NDArray[np.int64]:
+    """Ours, and a table as most applications have it; the chunks' ids."""
+    ids = fill(connection, texts, chunks, metadata)
     connection.execute(
         f"create table plain (id bigint primary key, metadata jsonb, "
         f"embedding halfvec({chunks.shape[1]}))"
     )
-    vectors = [HalfVector(each).to_text() for each in chunks]
-    with cursor.copy("copy retrieval.embeddings from stdin") as copy:
-        for chunk, vector in zip(ids, vectors, strict=True):
-            copy.write_row((1, 1, chunk, vector))
-    with cursor.copy("copy plain from stdin") as copy:
-        for chunk, vector, each in zip(ids, vectors, metadata, strict=True):
-            copy.write_row((chunk, Jsonb(each), vector))
-    connection.execute("select retrieval.build_index('benchmark', 'space')")
-    connection.execute("select retrieval.activate_space('benchmark', 'space')")
+    with connection.cursor().copy("copy plain from stdin") as copy:
+        for chunk, vector, each in zip(ids, chunks, metadata, strict=True):
+            copy.write_row((chunk, Jsonb(each), HalfVector(vector).to_text()))
     for key in ("number", "place"):
         connection.execute("select retrieval.index_metadata('benchmark', %s, 'numeric')", [key])
     connection.execute("select retrieval.tidy_collection('benchmark')")
     connection.execute("create index on plain using hnsw (embedding halfvec_cosine_ops)")
     connection.execute("create index on plain using gin (metadata jsonb_path_ops)")
     connection.execute("vacuum analyze")
+    return np.array(ids)
 
 
 def ours(
@@ -232,9 +208,7 @@ def main() -> None:
         server_url(arguments.database_url) as url,
         new_database(url, "semantic_search_benchmark") as connection,
     ):
-        load(connection, texts, chunks, metadata)
-        rows = connection.execute("select chunk_id from retrieval.chunks order by document_id")
-        ids = np.array([row[0] for row in rows])
+        ids = load(connection, texts, chunks, metadata)
         compare(connection, ids, questions, cosines, list(filters(metadata)))
 
 

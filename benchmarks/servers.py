@@ -10,6 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import psycopg
+from sqlalchemy import Engine
+
+from retrieval import database
 
 # a server of this size is never left at the 128 MB that PostgreSQL starts with
 SETTINGS = {"shared_buffers": "2GB", "max_wal_size": "8GB", "maintenance_work_mem": "1GB"}
@@ -59,3 +62,19 @@ def new_database(url: str, name: str) -> Iterator[psycopg.Connection]:
                 yield connection
         finally:
             server.execute(f"drop database {name} with (force)")
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator[Engine]:
+    """The database of the URL, or one on a server that lives as long as the benchmark."""
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        engine = database.open_engine(url or database.embedded_server_url(folder))
+        try:
+            with engine.begin() as connection:
+                database.prepare_schema(connection, upgrade=url is None)
+            yield engine
+        finally:
+            engine.dispose()
+            if url is None:
+                database.stop_embedded_server(folder)
