@@ -50,6 +50,8 @@ where e.extname = 'vector';
 \ir measure_recall.sql
 \ir hybrid_search.sql
 \ir fuse.sql
+\ir boost.sql
+\ir check_boosts.sql
 \ir max_sim.sql
 \ir recommend.sql
 \ir recommend_documents.sql

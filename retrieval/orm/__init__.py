@@ -9,6 +9,7 @@ from retrieval.orm.embeddings import (
     set_query_adapter_statement,
 )
 from retrieval.orm.functions import (
+    boost,
     call,
     fuse,
     hybrid_search,
@@ -53,6 +54,7 @@ __all__ = [
     "Space",
     "SparseEmbedding",
     "TokenEmbeddings",
+    "boost",
     "cache_embeddings_statement",
     "cached_embeddings_statement",
     "call",
