@@ -314,7 +314,12 @@ def test_what_is_no_date(sql: psycopg.Cursor, text: str) -> None:
 def test_settings_of_the_session_do_not_matter(sql: psycopg.Cursor) -> None:
     chunks = store(sql, *({"at": f"2026-02-{day:02}T00:00", "n": day / 7} for day in range(1, 29)))
     boosts = [
-        {"field": "at", "decay": "gaussian", "origin": "2026-02-03", "scale": "1 day 02:03:04.5"},
+        {
+            "field": "at",
+            "decay": "gaussian",
+            "origin": "2026-02-03T00:00Z",
+            "scale": "1 day 02:03:04.5",
+        },
         {"field": "n", "decay": "linear", "origin": 1 / 3, "scale": 7.1, "decay_to": 1 / 7},
     ]
     before = boost(sql, chunks, boosts)
@@ -382,8 +387,9 @@ def test_nothing_is_an_error_while_ranking(sql: psycopg.Cursor) -> None:
         {"field": "s", "values": {"2026-01-01": 1e-90}, "default": 1e-300},
         {"field": "n", "modifier": "none", "weight": 1000, "missing": 1e-99},
         {"field": "absent", "values": {}, "missing": 1000},
+        {"field": "absent", "values": {}, "missing": 2e-8},
     ):
-        for score in (1e100, 1, 1e-50, 5e-324, 0):
+        for score in (1e100, 1, 1e-50, 1e-99, 5e-324, 0):
             for row in boost(sql, chunks, [each] * 32, [score] * len(chunks)):
                 assert 0 <= row.boosted_score < 1e200
 
