@@ -49,6 +49,8 @@ where e.extname = 'vector';
 \ir sample_embeddings.sql
 \ir measure_recall.sql
 \ir fuse.sql
+\ir boost.sql
+\ir check_boosts.sql
 \ir max_sim.sql
 \ir late_interaction_search.sql
 \ir check_ranking.sql

@@ -9,6 +9,7 @@ from retrieval.orm.embeddings import (
     set_query_adapter_statement,
 )
 from retrieval.orm.functions import (
+    boost,
     call,
     collapse_duplicates,
     diversify,
@@ -56,6 +57,7 @@ __all__ = [
     "Space",
     "SparseEmbedding",
     "TokenEmbeddings",
+    "boost",
     "cache_embeddings_statement",
     "cached_embeddings_statement",
     "call",

@@ -9,6 +9,7 @@ that is left out is left to its SQL default.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +47,7 @@ _TYPES: dict[str, Any] = {
     "after": Integer(),
     "alignment": JSONB(),
     "before": Integer(),
+    "boosts": JSONB(),
     "candidates": Integer(),
     "chunk_id": BigInteger(),
     "chunk_ids": ARRAY(BigInteger),
@@ -84,6 +86,7 @@ _TYPES: dict[str, Any] = {
     "query_embedding": HALFVEC(),
     "query_sparse": SPARSEVEC(),
     "query_text": Text(),
+    "reference_time": DateTime(timezone=True),
     "revision": Text(),
     "rrf_k": Integer(),
     "sample": Integer(),
@@ -371,6 +374,32 @@ def passages(
         column("score", Float),
         column("hit_ids", ARRAY(BigInteger)),
         name="passages",
+    )
+
+
+def boost(
+    collection: str,
+    chunk_ids: Sequence[int] | ColumnElement[Any],
+    scores: Sequence[float] | ColumnElement[Any],
+    boosts: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    *,
+    reference_time: datetime | None = None,
+) -> TableValuedAlias:
+    """A ranking's scores times what its chunks' metadata says, as a selectable."""
+    called = call(
+        "boost",
+        collection=collection,
+        chunk_ids=chunk_ids,
+        scores=scores,
+        boosts=boosts,
+        reference_time=reference_time,
+    )
+    return called.table_valued(
+        column("chunk_id", BigInteger),
+        column("score", Float),
+        column("boosted_score", Float),
+        column("factors", JSONB),
+        name="boosted",
     )
 
 

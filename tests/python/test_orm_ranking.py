@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 from retrieval import Document, InvalidInput, MultiVectorHashingEmbedder, Retriever, orm
 
 SEARCHES: list[Callable[..., TableValuedAlias]] = [
+    orm.boost,
     orm.fuse,
     orm.recommend,
     orm.recommend_documents,
@@ -60,6 +62,8 @@ def example(search: Callable[..., TableValuedAlias]) -> TableValuedAlias:
         return search(["a"], [1], [0.5])
     if search in (orm.diversify, orm.collapse_duplicates):
         return search("handbook", [1], [0.5])
+    if search is orm.boost:
+        return search("handbook", [1], [0.5], [])
     return search("handbook", "jacket" if search is orm.more_like_this else [])
 
 
@@ -195,7 +199,41 @@ def test_passages_of_what_was_ingested(retriever: Retriever) -> None:
         assert (whole.score, whole.hit_ids) == (0.5, [chunks[0].chunk_id])
 
 
+def test_a_search_is_boosted(shop: Retriever) -> None:
+    hits = orm.keyword_search("handbook", "warm winter summer")
+    lists = select(
+        func.array_agg(hits.c.chunk_id).label("chunk_ids"),
+        func.array_agg(hits.c.score).label("scores"),
+    ).subquery("lists")
+    cheap = {"field": "price", "decay": "linear", "origin": 0, "scale": 50}
+    boosted = orm.boost("handbook", lists.c.chunk_ids, lists.c.scores, cheap).lateral("boosted")
+    statement = (
+        select(orm.Document.document_key, boosted.c.score, boosted.c.boosted_score)
+        .join_from(lists, boosted, literal(True))
+        .join(orm.Chunk, orm.Chunk.chunk_id == boosted.c.chunk_id)
+        .join(orm.Chunk.document)
+        .order_by(boosted.c.boosted_score.desc(), boosted.c.chunk_id)
+    )
+    with Session(shop.engine) as session:
+        found = session.execute(statement).all()
+    factors = {"fan": 0.8, "jacket": 0.1, "boots": 0}
+    assert [row.document_key for row in found] == list(factors)
+    assert [row.boosted_score / row.score for row in found] == pytest.approx([*factors.values()])
+
+
+def test_recency_is_seen_from_a_time(retriever: Retriever) -> None:
+    retriever.ingest("handbook", [Document("fan", "A fan.", metadata={"at": "2025-12-31T12:00"})])
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    with Session(retriever.engine) as session:
+        ids = session.scalars(select(orm.Chunk.chunk_id)).all()
+        recent = {"field": "at", "decay": "linear", "scale": "1 day"}
+        boosted = orm.boost("handbook", ids, [1.0], [recent], reference_time=now)
+        assert session.scalars(select(boosted.c.boosted_score)).all() == [0.75]
+
+
 def test_an_argument_that_is_not_json() -> None:
+    with pytest.raises(InvalidInput, match="boosts is not JSON"):
+        orm.boost("c", [], [], {"field": "at", "origin": datetime.now(UTC)})
     with pytest.raises(InvalidInput, match="weights is not JSON"):
         orm.fuse([], [], [], weights={"a": float("nan")})
 
