@@ -59,7 +59,9 @@ comment on function retrieval._epoch(text) is
 -- What a boost's value measures, as SQL on a row s: a number, the seconds of a date, or a weight; null where it is missing.
 create or replace function retrieval._boost_measure(boost jsonb, number bigint)
     returns text
-    language sql immutable
+    language plpgsql immutable
+as $$
+begin
     return format(
         case when boost ->> 'kind' = 'values' then
             'case when jsonb_typeof(s.value%1$s) = ''array'' then
@@ -69,13 +71,17 @@ create or replace function retrieval._boost_measure(boost jsonb, number bigint)
         when (boost -> 'dates')::boolean then 'case when jsonb_typeof(s.value%1$s) = ''string'' then retrieval._epoch(s.text%1$s) end'
         else 'retrieval._json_number(s.value%1$s)' end,
         number, boost -> 'values', boost -> 'default');
+end;
+$$;
 
 comment on function retrieval._boost_measure(jsonb, bigint) is 'From a value to what its boost counts by, as SQL.';
 
 -- What it makes of the score. PostgreSQL raises an error where exp() is too small for a double precision.
 create or replace function retrieval._boost_factor(boost jsonb, number bigint)
     returns text
-    language sql immutable
+    language plpgsql immutable
+as $$
+begin
     return format(
         case boost ->> 'kind'
         when 'values' then 's.measure%1$s'
@@ -86,20 +92,30 @@ create or replace function retrieval._boost_factor(boost jsonb, number bigint)
         when 'exponential' then '1 - %2$s + %2$s * exp(greatest(ln(%3$s::double precision) * %4$s, -600))'
         when 'linear' then '1 - %2$s + %2$s * greatest(1 - (1 - %3$s) * %4$s, 0)' end,
         number, boost -> 'weight', boost -> 'decay_to',
-        format('least(greatest(abs(s.measure%s - (%s)) - %s, 0) / %s, 1e100)', number, boost -> 'origin', boost -> 'offset', boost -> 'scale'));
+        format('least(greatest(abs(s.measure%s - (%s)) - %s, 0) / %s, 1e100)',
+               number, boost -> 'origin', boost -> 'offset', boost -> 'scale'));
+end;
+$$;
 
 comment on function retrieval._boost_factor(jsonb, bigint) is 'From what a boost counts by to its factor, as SQL.';
 
--- Each step is a column that the next one reads, so that nothing is computed twice.
+-- Each step is a column that the next one reads, so that nothing is computed twice. What a boost holds stands in it as a
+-- literal: keys and values quoted, the rest numbers.
 create or replace function retrieval._boost_steps(boost jsonb, number bigint)
     returns text[]
-    language sql immutable
+    language plpgsql immutable
+as $$
+begin
     return array[
-        (select format('s.metadata%1$s as value%2$s, s.metadata%1$s #>> ''{}'' as text%2$s', string_agg(format(' -> %L', k.key), '' order by k.place), number)
+        (select format('s.metadata%1$s as value%2$s, s.metadata%1$s #>> ''{}'' as text%2$s',
+                       string_agg(format(' -> %L', k.key), '' order by k.place), number)
          from jsonb_array_elements_text(boost -> 'path') with ordinality k(key, place)),
         format('%s as measure%s', retrieval._boost_measure(boost, number), number),
-        format('case when s.measure%1$s is null then %2$s else %3$s end as unbounded%1$s', number, boost -> 'missing', retrieval._boost_factor(boost, number)),
+        format('case when s.measure%1$s is null then %2$s else %3$s end as unbounded%1$s',
+               number, boost -> 'missing', retrieval._boost_factor(boost, number)),
         format('case when s.unbounded%1$s < $3 then 0 else s.unbounded%1$s end as factor%1$s', number)];
+end;
+$$;
 
 comment on function retrieval._boost_steps(jsonb, bigint) is
 'The columns from metadata to a boost''s factor, as SQL on a row s; $3 is the smallest factor that does not count as 0.';
@@ -128,8 +144,8 @@ begin
         query := format('select s.*, %s from (%s offset 0) s', columns, query);
     end loop;
     select string_agg(format(' * s.factor%s', b.number), '' order by b.number),
-           string_agg(format('jsonb_build_object(''field'', %1$L::jsonb, ''value'', s.value%2$s, ''factor'', s.factor%2$s)', b.boost -> 'field', b.number),
-                      ', ' order by b.number)
+           string_agg(format('jsonb_build_object(''field'', %1$L::jsonb, ''value'', s.value%2$s, ''factor'', s.factor%2$s)',
+                             b.boost -> 'field', b.number), ', ' order by b.number)
     into product, described
     from jsonb_array_elements(checked_boosts) with ordinality b(boost, number);
     return query execute format(
@@ -178,4 +194,4 @@ end;
 $$;
 
 comment on function retrieval.boost(text, bigint[], double precision[], jsonb, timestamptz) is
-'A ranking by other scores: each candidate''s score times the factors that boosts make of its chunk''s metadata; best first, ties by chunk_id. An id that is no chunk of the collection is left out. boosts: an array of up to 32 objects, or one object. Each has a field (a key, or an array of keys into nested objects), optionally missing (the factor where the value cannot be used; 1), and either decay (gaussian, exponential or linear; with origin, scale, offset 0, decay_to 0.5, weight 1), or values ({"value": weight, …}; with default 1), or modifier (none, log1p or sqrt; with weight 1). Dates: an origin such as "now" or "2026-01-31", a scale such as "30 days", values in ISO 8601; "now" is reference_time. factors: field, value and factor of each boost, in their order; a score below 1e-50 counts as 0, and so does a factor below 10 ^ (-250 / number of boosts). 22023 where a boost is unusable, by its number, or a score is negative.';
+'A ranking by other scores: each candidate''s score times the factors that boosts make of its chunk''s metadata; best first, ties by chunk_id. An id that is no chunk of the collection is left out. boosts: an array of up to 32 objects, or one object. Each has a field (a key, or an array of keys into nested objects), optionally missing (the factor where the value cannot be used; 1), and either decay (gaussian, exponential or linear; with origin, scale, offset 0, decay_to 0.5, weight 1), or values ({"value": weight, …}; with default 1), or modifier (none, log1p or sqrt; with weight 1). Dates: an origin such as "now" (unless given) or "2026-01-31", a scale such as "30 days", values in ISO 8601; "now" is reference_time. factors: field, value and factor of each boost, in their order; a score below 1e-50 counts as 0, and so does a factor below 10 ^ (-250 / number of boosts). 22023 where a boost is unusable, by its number, or a score is negative.';

@@ -83,7 +83,8 @@ begin
     end if;
     return jsonb_build_object(
         'kind', boost -> 'decay', 'dates', dates, 'origin', origin, 'scale', scale, 'offset', "offset",
-        'decay_to', retrieval._boost_number(number, 'decay_to', coalesce(boost -> 'decay_to', '0.5'), ' above 0 and below 1', 1e-100, 0.9999999999999999),
+        'decay_to', retrieval._boost_number(number, 'decay_to', coalesce(boost -> 'decay_to', '0.5'), ' above 0 and below 1',
+                                            1e-100, 0.9999999999999999),
         'weight', retrieval._boost_number(number, 'weight', coalesce(boost -> 'weight', '1'), ' from 0 to 1', 0, 1));
 end;
 $$;
@@ -100,7 +101,8 @@ begin
     end if;
     return jsonb_build_object(
         'kind', 'values',
-        'values', (select coalesce(jsonb_object_agg(v.key, retrieval._boost_number(number, 'the weight of ' || to_json(v.key), v.value, ' from 0 to 1000', 0, 1000)), '{}')
+        'values', (select coalesce(jsonb_object_agg(v.key, retrieval._boost_number(
+                       number, 'the weight of ' || to_json(v.key), v.value, ' from 0 to 1000', 0, 1000)), '{}')
                    from jsonb_each(boost -> 'values') v),
         'default', retrieval._boost_number(number, 'default', coalesce(boost -> 'default', '1'), ' from 0 to 1000', 0, 1000));
 end;
@@ -147,10 +149,12 @@ begin
         when 'values' then array['values', 'default'] else array['modifier', 'weight'] end;
     select min(k collate "C") into unknown from jsonb_object_keys(boost) k where k <> all (keys);
     if cardinality(kinds) <> 1 then
-        raise exception 'boost %: exactly one of decay, values and modifier must be given, not %', number, coalesce(nullif(array_to_string(kinds, ' and '), ''), 'none')
+        raise exception 'boost %: exactly one of decay, values and modifier must be given, not %',
+                        number, coalesce(nullif(array_to_string(kinds, ' and '), ''), 'none')
             using errcode = 'invalid_parameter_value';
     elsif unknown is not null then
-        raise exception 'boost %: unknown key %, beside % there may be %', number, to_json(unknown), kinds[1], array_to_string(array_remove(keys, kinds[1]), ', ')
+        raise exception 'boost %: unknown key %, beside % there may be %',
+                        number, to_json(unknown), kinds[1], array_to_string(array_remove(keys, kinds[1]), ', ')
             using errcode = 'invalid_parameter_value';
     end if;
     return jsonb_build_object(
@@ -172,11 +176,13 @@ declare
     listed constant jsonb := case jsonb_typeof(boosts) when 'object' then jsonb_build_array(boosts) when 'array' then boosts end;
 begin
     if listed is null then
-        raise exception 'boosts must be an array of objects such as [{"field": "brand", "values": {"BMW": 1.5}}]' using errcode = 'invalid_parameter_value';
+        raise exception 'boosts must be an array of objects such as [{"field": "brand", "values": {"BMW": 1.5}}]'
+            using errcode = 'invalid_parameter_value';
     elsif jsonb_array_length(listed) > 32 then
         raise exception 'there may be 32 boosts, not %', jsonb_array_length(listed) using errcode = 'invalid_parameter_value';
     elsif reference_time is null or not isfinite(reference_time) then
-        raise exception 'reference_time must be a time, not %', coalesce(reference_time::text, 'null') using errcode = 'invalid_parameter_value';
+        raise exception 'reference_time must be a time, not %', coalesce(reference_time::text, 'null')
+            using errcode = 'invalid_parameter_value';
     end if;
     return (select coalesce(jsonb_agg(retrieval._check_boost(b.number, b.boost, reference_time) order by b.number), '[]')
             from jsonb_array_elements(listed) with ordinality b(boost, number));

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ import pytest
 from tests.conftest import Server
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+DOCS = README.parent / "docs"
 BLOCK = re.compile(r"^```(sh|sql|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -66,16 +68,26 @@ def test_blocks_run(
         assert '"document_key":"handbook/keys.md"' in outputs[4].replace(" ", "")
 
 
-def test_blocks_about_spaces_run(
-    server: Server, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def page_database(
+    server: Server, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """The server, with a migrated database that every block of a page uses."""
     if server.version != 18:
         pytest.skip("once is enough")
     monkeypatch.setenv("RETRIEVAL_DATABASE_URL", database_url)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    blocks = BLOCK.findall((README.parent / "docs" / "spaces.md").read_text("utf-8"))
-    outputs = [run(language, block, tmp_path, server) for language, block in blocks]
+    yield server
+
+
+def run_page(name: str, folder: Path, server: Server) -> list[str]:
+    blocks = BLOCK.findall((DOCS / name).read_text("utf-8"))
     assert {language for language, _ in blocks} == {"sh", "sql", "python"}
+    return [run(language, block, folder, server) for language, block in blocks]
+
+
+def test_blocks_about_spaces_run(page_database: Server, tmp_path: Path) -> None:
+    outputs = run_page("spaces.md", tmp_path, page_database)
     assert outputs[0].startswith("160 added") and "hnsw" in outputs[0]
     printed = "".join(outputs)
     for said in ("overlap@10", "is active again", "carried over", "judged queries", "chosen"):
@@ -83,10 +95,20 @@ def test_blocks_about_spaces_run(
     assert (tmp_path / "tuning-handbook-hashing.png").stat().st_size > 0
 
 
+def test_blocks_about_recommendations_run(page_database: Server, tmp_path: Path) -> None:
+    outputs = run_page("recommendations.md", tmp_path, page_database)
+    assert "8 chunks embedded" in outputs[1]
+    best = ["Dunas", "Bergruh", "Bergruh", "Dunas", "Terminal One"]
+    for output, recommended in zip(outputs[2:-1], best, strict=True):
+        first_row = output.partition("-\n")[2]
+        assert first_row.strip().startswith(recommended)
+    assert outputs[-1].startswith("Dunas 190")
+
+
 # of these pages the other blocks need a model, a server or a key
 @pytest.mark.parametrize(
     "page",
-    sorted(set(README.parent.glob("docs/*.md")) - {README.parent / "docs" / "spaces.md"}),
+    sorted(set(DOCS.glob("*.md")) - {DOCS / "spaces.md", DOCS / "recommendations.md"}),
     ids=lambda page: page.stem,
 )
 def test_sql_of_a_page_runs(
