@@ -65,7 +65,7 @@ def every_match(connection: psycopg.Connection, text: str) -> list[tuple[int, fl
         "array_agg(k.weight), max(k.average_length), array[1, 1, 1], null, null), "
         "max(k.maximum_frequency) "
         "from (select retrieval._lexeme_query(lexeme)::text as word, * "
-        "from retrieval._keyword_terms(1, array['english'], %s, array[1, 1, 1])) k",
+        "from retrieval._keyword_terms(1, %s, array[1, 1, 1])) k",
         [text],
     ).fetchone() or (None, None)
     if statement is None:

@@ -23,7 +23,7 @@ begin
         'select h.keyword_rank, h.chunk_id, h.document_key, h.score, c.length, t.lexeme, t.query_frequency, t.document_frequency,
                 t.weight / t.query_frequency, t.bound, f.title, f.context, f.content,
                 t.weight * w.frequency / (w.frequency + 1.2 * (0.25 + 0.75 * c.length / t.average_length))
-         from retrieval._keyword_terms(%1$s, retrieval._text_configs(%1$s), $1, $6) t
+         from retrieval._keyword_terms(%1$s, $1, $6) t
          left join retrieval.keyword_search($2, $1, $3, $4, $5, $7) h on true
          left join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          left join lateral (

@@ -67,3 +67,16 @@ create or replace function retrieval._frequency_expression(word text, field_weig
 
 comment on function retrieval._frequency_expression(text, double precision[]) is
 'SQL for the weighted number of occurrences of a word in a chunk.';
+
+create or replace function retrieval._counted_word(lexeme text, field_weights double precision[])
+    returns text
+    language sql immutable
+    return retrieval._lexeme_query(lexeme)::text
+           || case when 0 = any (field_weights)
+                   then ':' || case when field_weights[1] <> 0 then 'A' else '' end
+                            || case when field_weights[2] <> 0 then 'B' else '' end
+                            || case when field_weights[3] <> 0 then 'D' else '' end
+                   else '' end;
+
+comment on function retrieval._counted_word(text, double precision[]) is
+'A lexeme as a tsquery, in text: where a field counts nothing, the word must stand in another one.';

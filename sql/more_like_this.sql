@@ -1,47 +1,37 @@
 -- More like this: the most telling words of a document, as a keyword query. Telling is what stands in it often and in
 -- few other chunks: tf · idf, the choice that Lucene's MoreLikeThis makes, and as there each word then counts alike but
 -- for its idf. What no other document holds would find nothing and is left out.
-create or replace function retrieval._telling_lexemes(collection_id bigint, document_id bigint, chunk_id bigint, terms integer)
-    returns table (lexeme text, weight double precision, maximum_frequency integer)
+create or replace function retrieval._telling_terms(
+    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[])
+    returns table (lexeme text, weight double precision, bound double precision, average_length double precision, maximum_frequency integer)
     language plpgsql stable
 as $$
+declare
+    texts constant record := retrieval._text_statistics(collection_id);
 begin
     return query execute format(
-        'select o.lexeme, w.idf, s.maximum_frequency
+        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6), $5, s.maximum_frequency
          from (select l.lexeme, count(*) as held,
                       sum(cardinality(l.positions)) filter (where $2 is null or c.chunk_id = $2) as frequency
                from retrieval.chunks c, unnest(c.lexemes) l
                where c.collection_id = %1$s and c.document_id = $1
                group by l.lexeme) o
          cross join lateral (
-             select sum(l.document_frequency) as n, max(l.maximum_frequency) as maximum_frequency
+             select sum(l.document_frequency) as n, max(l.maximum_frequency) as maximum_frequency,
+                    min(l.minimum_length_ratio)::double precision as minimum_length_ratio
              from retrieval.lexeme_statistics l
              where l.collection_id = %1$s and l.lexeme = o.lexeme) s
-         cross join lateral (select ln(1 + ($4 - s.n + 0.5) / (s.n + 0.5))::double precision as idf) w
+         cross join lateral (select retrieval._inverse_document_frequency($4, s.n) as idf) w
          where o.frequency > 0 and s.n > o.held
          order by o.frequency * w.idf desc, o.lexeme collate "C"
          limit $3', collection_id)
-        using document_id, chunk_id, terms, retrieval._chunk_count(collection_id);
+        using document_id, chunk_id, terms, texts.chunk_count, texts.average_length,
+              greatest(field_weights[1], field_weights[2], field_weights[3]);
 end;
 $$;
 
-comment on function retrieval._telling_lexemes(bigint, bigint, bigint, integer) is
-'The lexemes that say most about a document, or about one chunk of it, with their weights in a BM25 score.';
-
-create or replace function retrieval._average_length(collection_id bigint)
-    returns double precision
-    language plpgsql stable
-as $$
-declare
-    average double precision;
-begin
-    execute format('select sum(s.total_length)::double precision / sum(s.chunk_count) from retrieval.chunk_statistics s where s.collection_id = %s', collection_id)
-        into average;
-    return average;
-end;
-$$;
-
-comment on function retrieval._average_length(bigint) is 'The average length of a collection''s chunks, by its statistics.';
+comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[]) is
+'The lexemes that say most about a document, or about one chunk of it, most telling first, with what is known of each in the collection.';
 
 -- The document that the examples name, one way or the other.
 create or replace function retrieval._example_document(collection retrieval.collections, example_document text, example_chunk bigint)
@@ -82,34 +72,34 @@ create or replace function retrieval.more_like_this(
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision)
     language plpgsql stable rows 10
-    set extra_float_digits = 1  -- the weights are written into the statement
 as $$
 declare
     target constant retrieval.collections := retrieval._collection(collection);
     example constant bigint := retrieval._example_document(target, example_document, example_chunk);
-    telling record;
+    fields constant double precision[] :=
+        retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights'));
+    filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
+    term record;
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_count('terms', terms, 64);
-    select array_agg(retrieval._lexeme_query(t.lexeme)::text) as words, array_agg(t.weight) as weights, max(t.maximum_frequency) as maximum_frequency
-    into telling
-    from retrieval._telling_lexemes(target.collection_id, example, example_chunk, terms) t;
-    if telling.words is null then
+    select array_agg(t.word) as words, array_agg(t.weight) as weights, array_agg(t.bound) as bounds,
+           max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
+    into term
+    from (select retrieval._counted_word(k.lexeme, fields) as word, k.*
+          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields) k
+          order by k.bound desc, k.lexeme) t;
+    if term.words is null then
         return;
     end if;
     return query execute format(
         'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from (select k.*, row_number() over (order by k.score desc, k.chunk_id) as rank from (%2$s) k where k.score > 0) h
+         from retrieval._best_chunks(%1$s, $1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality h(chunk_id, score, rank)
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank',
-        target.collection_id,
-        retrieval._keyword_statement(
-            target.collection_id, array_to_string(telling.words, ' | '), telling.words, telling.weights,
-            retrieval._average_length(target.collection_id),
-            retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights')),
-            'c.document_id <> ' || example, retrieval._filter_condition(target, metadata_filter)))
-        using retrieval._frequency_thresholds(telling.maximum_frequency), max_results;
+         order by h.rank', target.collection_id)
+        using term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
+              fields, 'c.document_id <> ' || example, filter_condition, max_results;
 end;
 $$;
 

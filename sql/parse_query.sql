@@ -12,23 +12,22 @@ create or replace function retrieval._lexeme_query(lexeme text)
 
 comment on function retrieval._lexeme_query(text) is 'The tsquery of exactly this lexeme.';
 
-create or replace function retrieval._text_configs(collection_id bigint)
-    returns text[]
+create or replace function retrieval._text_statistics(
+    collection_id bigint, out text_configs text[], out chunk_count double precision, out average_length double precision)
     language plpgsql stable
 as $$
-declare
-    text_configs text[];
 begin
     execute format(
-        'select array_agg(text_config order by text_config)
-         from (select text_config from retrieval.chunk_statistics where collection_id = %s
+        'select coalesce(array_agg(text_config order by text_config), ''{}''), sum(chunks), sum(total_length) / sum(chunks)
+         from (select text_config, sum(chunk_count) as chunks, sum(total_length) as total_length
+               from retrieval.chunk_statistics where collection_id = %s
                group by text_config having sum(chunk_count) > 0) s', collection_id)
-        into text_configs;
-    return coalesce(text_configs, '{}');
+        into text_configs, chunk_count, average_length;
 end;
 $$;
 
-comment on function retrieval._text_configs(bigint) is 'The text-search configurations that a collection''s chunks use.';
+comment on function retrieval._text_statistics(bigint) is
+'The text-search configurations that a collection''s chunks use, the number of chunks and their average length.';
 
 -- The pieces of a query in order: kind is word, prefix, phrase or or.
 create or replace function retrieval._query_items(query_text text)

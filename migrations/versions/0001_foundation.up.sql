@@ -2049,23 +2049,22 @@ create or replace function retrieval._lexeme_query(lexeme text)
 
 comment on function retrieval._lexeme_query(text) is 'The tsquery of exactly this lexeme.';
 
-create or replace function retrieval._text_configs(collection_id bigint)
-    returns text[]
+create or replace function retrieval._text_statistics(
+    collection_id bigint, out text_configs text[], out chunk_count double precision, out average_length double precision)
     language plpgsql stable
 as $$
-declare
-    text_configs text[];
 begin
     execute format(
-        'select array_agg(text_config order by text_config)
-         from (select text_config from retrieval.chunk_statistics where collection_id = %s
+        'select coalesce(array_agg(text_config order by text_config), ''{}''), sum(chunks), sum(total_length) / sum(chunks)
+         from (select text_config, sum(chunk_count) as chunks, sum(total_length) as total_length
+               from retrieval.chunk_statistics where collection_id = %s
                group by text_config having sum(chunk_count) > 0) s', collection_id)
-        into text_configs;
-    return coalesce(text_configs, '{}');
+        into text_configs, chunk_count, average_length;
 end;
 $$;
 
-comment on function retrieval._text_configs(bigint) is 'The text-search configurations that a collection''s chunks use.';
+comment on function retrieval._text_statistics(bigint) is
+'The text-search configurations that a collection''s chunks use, the number of chunks and their average length.';
 
 -- The pieces of a query in order: kind is word, prefix, phrase or or.
 create or replace function retrieval._query_items(query_text text)
@@ -2296,6 +2295,19 @@ create or replace function retrieval._frequency_expression(word text, field_weig
 
 comment on function retrieval._frequency_expression(text, double precision[]) is
 'SQL for the weighted number of occurrences of a word in a chunk.';
+
+create or replace function retrieval._counted_word(lexeme text, field_weights double precision[])
+    returns text
+    language sql immutable
+    return retrieval._lexeme_query(lexeme)::text
+           || case when 0 = any (field_weights)
+                   then ':' || case when field_weights[1] <> 0 then 'A' else '' end
+                            || case when field_weights[2] <> 0 then 'B' else '' end
+                            || case when field_weights[3] <> 0 then 'D' else '' end
+                   else '' end;
+
+comment on function retrieval._counted_word(text, double precision[]) is
+'A lexeme as a tsquery, in text: where a field counts nothing, the word must stand in another one.';
 -- end
 
 -- begin sql/threshold_query.sql
@@ -2343,14 +2355,33 @@ comment on function retrieval._threshold_query(text[], double precision[], doubl
 'A tsquery, as text, that every chunk matches whose words'' bounds add up to more than the threshold. words: quoted for tsquery, in descending order of bounds; remainders[i]: the sum of the bounds from i on.';
 -- end
 
--- begin sql/keyword_search.sql
--- Keyword search: exact BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009) as Lucene
+-- begin sql/best_chunks.sql
+-- The best chunks for some words, by exact BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009) as Lucene
 -- writes it, over the chunks that hold any word of the query:
 --
 --     score = Σ frequency(word in query) · idf · tf / (tf + k1 · (1 − b + b · length / average length))
 --     idf   = ln(1 + (N − n + ½) / (n + ½)),  k1 = 1.2,  b = 0.75
 --
 -- N, n and the average length are those of the collection at this moment.
+
+create or replace function retrieval._inverse_document_frequency(chunk_count double precision, document_frequency double precision)
+    returns double precision
+    language sql immutable parallel safe
+    return ln(1 + (chunk_count - document_frequency + 0.5) / (document_frequency + 0.5));
+
+comment on function retrieval._inverse_document_frequency(double precision, double precision) is
+'What a word counts that stands in so many of a collection''s chunks.';
+
+-- The ratio is stored in single precision, which may have rounded it up.
+create or replace function retrieval._score_bound(
+    weight double precision, maximum_frequency integer, minimum_length_ratio double precision, average_length double precision,
+    largest_field_weight double precision)
+    returns double precision
+    language sql immutable parallel safe
+    return weight / (1 + 0.999999 * 1.2 * (0.25 / maximum_frequency + 0.75 * minimum_length_ratio / average_length) / largest_field_weight);
+
+comment on function retrieval._score_bound(double precision, integer, double precision, double precision, double precision) is
+'The most that a word can add to a chunk''s score: weight is its idf, times how often the query names it; minimum_length_ratio the least length / frequency of the chunks that hold it.';
 
 -- ts_rank of one word is 6/π² · Σ 1/j² for j = 1 … tf: strictly increasing in tf, so the midpoints between its
 -- values, found by width_bucket, give the exact tf at C speed. A tsvector keeps 255 positions per lexeme and
@@ -2375,10 +2406,12 @@ create or replace function retrieval._keyword_statement(
     language plpgsql immutable
 as $$
 declare
+    total double precision;
     losses text;
 begin
-    select string_agg(format('%s / (%s + n.norm)', t.weight, retrieval._frequency_expression(t.word, field_weights)), ' + ')
-    into losses
+    select sum(t.weight),
+           string_agg(format('%s / (%s + n.norm)', t.weight, retrieval._frequency_expression(t.word, field_weights)), ' + ')
+    into total, losses
     from unnest(words, weights) t(word, weight);
     return format(
         'select c.chunk_id, round((%s - n.norm * (%s)) * 1e11) / 1e11 as score
@@ -2387,7 +2420,7 @@ begin
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
-        (select sum(w) from unnest(weights) w), losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
+        total, losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
         ' and (' || condition || ')',
         ' and (' || filter_condition || ')');
 end;
@@ -2396,8 +2429,62 @@ $$;
 comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, text) is
 'The SQL that ranks the chunks matching a tsquery by BM25. Every value in it is quoted; $1 are the frequency thresholds, $2 the number of chunks wanted.';
 
+-- The loop around that statement: the threshold starts where only few chunks reach it and is lowered until the last of the
+-- chunks wanted does; then no other chunk can score more. The more words there are, the smaller the share of them that
+-- even the best chunks hold, and the dearer a tsquery that looks at pairs of them.
+create or replace function retrieval._best_chunks(
+    collection_id bigint, words text[], weights double precision[], bounds double precision[], average_length double precision,
+    maximum_frequency integer, field_weights double precision[], condition text, filter_condition text, candidates integer)
+    returns table (chunk_id bigint, score double precision)
+    language plpgsql stable rows 100
+    set extra_float_digits = 1  -- the weights are written into the statement
+    set enable_seqscan = off    -- the planner takes a long tsquery to be as cheap to compare with every chunk as a short one
+    set jit = off               -- and such a statement is run faster than compiled
+as $$
+declare
+    frequency_thresholds constant double precision[] := retrieval._frequency_thresholds(maximum_frequency);
+    few_words constant boolean := cardinality(words) <= 8;
+    remainders double precision[] := bounds;
+    threshold double precision;
+    threshold_query text;
+    answered_query text;
+    chunk_ids bigint[];
+    scores double precision[];
+begin
+    for i in reverse cardinality(bounds) - 1 .. 1 loop
+        remainders[i] := bounds[i] + remainders[i + 1];
+    end loop;
+    threshold := case when few_words then 0.7 else 0.5 end * remainders[1];
+    for round in 1 .. 5 loop
+        threshold_query := retrieval._threshold_query(
+            words, bounds, remainders,
+            -- chunks that tie with the threshold belong to the answer, and what rounding has added counts nothing
+            greatest(threshold * (1 - 1e-9) - 1e-11, 0),
+            case when few_words then 2 when round = 1 or cardinality(words) <= 16 then 1 else 0 end);
+        if threshold_query is distinct from answered_query then
+            execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
+                    collection_id, threshold_query, words, weights, average_length, field_weights, condition, filter_condition) || ') h'
+                into chunk_ids, scores using frequency_thresholds, candidates;
+            answered_query := threshold_query;
+        end if;
+        exit when threshold = 0 or scores[candidates] >= threshold;
+        -- a full list settles where the threshold has to be, unless that is much lower; of many words it always is
+        threshold := case when round = 4 or not few_words and scores[candidates] is not null then coalesce(scores[candidates], 0)
+                          else greatest(scores[candidates], 0.5 * threshold) end;
+    end loop;
+    return query select h.chunk_id, h.score from unnest(chunk_ids, scores) h(chunk_id, score);
+end;
+$$;
+
+comment on function retrieval._best_chunks(bigint, text[], double precision[], double precision[], double precision, integer, double precision[], text, text, integer) is
+'The chunks that score best for some words, best first, ties by chunk_id. words: as _counted_word writes them, in descending order of bounds; condition and filter_condition: what a chunk c must fulfil besides, as SQL, or null.';
+-- end
+
+-- begin sql/keyword_search.sql
+-- Keyword search: the words of a query as a bag, by BM25 (best_chunks.sql); its phrases and exclusions as conditions.
+
 -- The query's conditions as SQL on a chunk c; null where it has none. Each chunk answers to its own configuration.
-create or replace function retrieval._chunk_condition(text_configs text[], query_text text, keyword_operator text)
+create or replace function retrieval._chunk_condition(collection_id bigint, query_text text, keyword_operator text)
     returns text
     language sql stable
     return (select case count(*) filter (where numnode(q.condition) > 0) when 0 then null
@@ -2405,44 +2492,41 @@ create or replace function retrieval._chunk_condition(text_configs text[], query
                                    || case when numnode(q.condition) > 0 then format(' and c.lexemes @@ %L', q.condition) else '' end,
                                    ' or ') end
             from (select t.text_config, retrieval._query_condition(t.text_config, query_text, keyword_operator) as condition
-                  from unnest(text_configs) t(text_config)) q);
+                  from unnest((retrieval._text_statistics(collection_id)).text_configs) t(text_config)) q);
 
-comment on function retrieval._chunk_condition(text[], text, text) is
+comment on function retrieval._chunk_condition(bigint, text, text) is
 'What a chunk must fulfil besides holding a word of the query, as SQL; null where that is nothing.';
 
 -- The words of a query that occur in the collection: how often the query names each, in how many chunks it stands, its
 -- weight in the score, and the most that it can add to one.
-create or replace function retrieval._keyword_terms(
-    collection_id bigint, text_configs text[], query_text text, field_weights double precision[])
+create or replace function retrieval._keyword_terms(collection_id bigint, query_text text, field_weights double precision[])
     returns table (lexeme text, query_frequency integer, document_frequency bigint, weight double precision, bound double precision,
                    average_length double precision, maximum_frequency integer)
     language plpgsql stable
 as $$
+declare
+    texts constant record := retrieval._text_statistics(collection_id);
 begin
     return query execute format(
         'select q.lexeme, q.frequency, s.n, w.weight,
-                -- the ratio is stored in single precision, which may have rounded it up
-                w.weight / (1 + 0.999999 * 1.2 * (0.25 / s.maximum_frequency + 0.75 * s.minimum_length_ratio / t.average_length) / $3),
-                t.average_length, s.maximum_frequency
-         from (select sum(c.chunk_count)::double precision as chunk_count,
-                      (sum(c.total_length) / nullif(sum(c.chunk_count), 0))::double precision as average_length
-               from retrieval.chunk_statistics c where c.collection_id = %1$s) t
-         cross join retrieval._query_terms(%1$s, $1, $2) q
+                retrieval._score_bound(w.weight, s.maximum_frequency, s.minimum_length_ratio, $4, $5), $4, s.maximum_frequency
+         from retrieval._query_terms(%1$s, $1, $2) q
          cross join lateral (
              select sum(l.document_frequency)::bigint as n, max(l.maximum_frequency) as maximum_frequency,
                     min(l.minimum_length_ratio)::double precision as minimum_length_ratio
              from retrieval.lexeme_statistics l
              where l.collection_id = %1$s and l.lexeme = q.lexeme) s
-         cross join lateral (select q.frequency * ln(1 + (t.chunk_count - s.n + 0.5) / (s.n + 0.5)) as weight) w
+         cross join lateral (select q.frequency * retrieval._inverse_document_frequency($3, s.n) as weight) w
          where s.n > 0
          -- where there are more words than anyone means, those that can add most
          order by 5 desc, 1 limit 64', collection_id)
-        using text_configs, query_text, (select max(w) from unnest(field_weights) w);
+        using texts.text_configs, query_text, texts.chunk_count, texts.average_length,
+              greatest(field_weights[1], field_weights[2], field_weights[3]);
 end;
 $$;
 
-comment on function retrieval._keyword_terms(bigint, text[], text, double precision[]) is
-'The words that a query ranks by, 64 at most, with what is known of each in the collection.';
+comment on function retrieval._keyword_terms(bigint, text, double precision[]) is
+'The words that a query ranks by, 64 at most, with what is known of each in the collection; in descending order of bound.';
 
 create or replace function retrieval._keyword_candidates(
     collection retrieval.collections, query_text text, filter_condition text, candidates integer, keyword_operator text,
@@ -2450,56 +2534,25 @@ create or replace function retrieval._keyword_candidates(
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set client_min_messages = warning
-    set extra_float_digits = 1  -- the weights are written into the statement
 as $$
 declare
-    text_configs constant text[] := retrieval._text_configs(collection.collection_id);
     fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
-    -- with a field that counts nothing, a word must stand in another one
-    counted constant text := case when 0 = any (fields) then ':' || array_to_string(array(
-        select f.label from unnest(fields, '{A,B,D}'::text[]) f(weight, label) where f.weight <> 0), '') else '' end;
     condition text;
     term record;
-    frequency_thresholds double precision[];
-    threshold double precision;
-    depth integer;
-    threshold_query text;
-    answered_query text;
-    chunk_ids bigint[];
-    scores double precision[];
 begin
-    select array_agg(t.word) as words, array_agg(t.weight) as weights, array_agg(t.bound) as bounds,
-           array_agg(t.remainder) as remainders, max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
+    select array_agg(retrieval._counted_word(k.lexeme, fields)) as words, array_agg(k.weight) as weights, array_agg(k.bound) as bounds,
+           max(k.average_length) as average_length, max(k.maximum_frequency) as maximum_frequency
     into term
-    from (select retrieval._lexeme_query(k.lexeme)::text || counted as word, k.*,
-                 sum(k.bound) over (order by k.bound, k.lexeme desc) as remainder
-          from retrieval._keyword_terms(collection.collection_id, text_configs, query_text, fields) k
-          order by k.bound desc, k.lexeme) t;
+    from retrieval._keyword_terms(collection.collection_id, query_text, fields) k;
     if term.words is null then
         return;
     end if;
     if keyword_operator <> 'or' or query_text ~ '["-]' then  -- else there is none
-        condition := retrieval._chunk_condition(text_configs, query_text, keyword_operator);
+        condition := retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator);
     end if;
-    frequency_thresholds := retrieval._frequency_thresholds(term.maximum_frequency);
-    depth := case when cardinality(term.words) <= 8 then 2 else 1 end;
-    threshold := 0.7 * term.remainders[1];
-    for round in 1 .. 5 loop
-        -- chunks that tie with the threshold belong to the answer, and what rounding has added counts nothing
-        threshold_query := retrieval._threshold_query(
-            term.words, term.bounds, term.remainders, greatest(threshold * (1 - 1e-9) - 1e-11, 0), depth);
-        if threshold_query is distinct from answered_query then
-            execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
-                    collection.collection_id, threshold_query, term.words, term.weights, term.average_length, fields, condition, filter_condition) || ') h'
-                into chunk_ids, scores using frequency_thresholds, candidates;
-            answered_query := threshold_query;
-        end if;
-        exit when threshold = 0 or scores[candidates] >= threshold;
-        -- a full list settles where the threshold has to be, unless that is much lower
-        threshold := case when round < 4 then greatest(scores[candidates], 0.5 * threshold)
-                          else coalesce(scores[candidates], 0) end;
-    end loop;
-    return query select h.chunk_id, h.score from unnest(chunk_ids, scores) h(chunk_id, score);
+    return query select * from retrieval._best_chunks(
+        collection.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
+        fields, condition, filter_condition, candidates);
 end;
 $$;
 
@@ -2563,7 +2616,7 @@ begin
         'select h.keyword_rank, h.chunk_id, h.document_key, h.score, c.length, t.lexeme, t.query_frequency, t.document_frequency,
                 t.weight / t.query_frequency, t.bound, f.title, f.context, f.content,
                 t.weight * w.frequency / (w.frequency + 1.2 * (0.25 + 0.75 * c.length / t.average_length))
-         from retrieval._keyword_terms(%1$s, retrieval._text_configs(%1$s), $1, $6) t
+         from retrieval._keyword_terms(%1$s, $1, $6) t
          left join retrieval.keyword_search($2, $1, $3, $4, $5, $7) h on true
          left join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          left join lateral (
@@ -4851,47 +4904,37 @@ comment on function retrieval.recommend_documents(text, text[], text[], jsonb, i
 -- More like this: the most telling words of a document, as a keyword query. Telling is what stands in it often and in
 -- few other chunks: tf · idf, the choice that Lucene's MoreLikeThis makes, and as there each word then counts alike but
 -- for its idf. What no other document holds would find nothing and is left out.
-create or replace function retrieval._telling_lexemes(collection_id bigint, document_id bigint, chunk_id bigint, terms integer)
-    returns table (lexeme text, weight double precision, maximum_frequency integer)
+create or replace function retrieval._telling_terms(
+    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[])
+    returns table (lexeme text, weight double precision, bound double precision, average_length double precision, maximum_frequency integer)
     language plpgsql stable
 as $$
+declare
+    texts constant record := retrieval._text_statistics(collection_id);
 begin
     return query execute format(
-        'select o.lexeme, w.idf, s.maximum_frequency
+        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6), $5, s.maximum_frequency
          from (select l.lexeme, count(*) as held,
                       sum(cardinality(l.positions)) filter (where $2 is null or c.chunk_id = $2) as frequency
                from retrieval.chunks c, unnest(c.lexemes) l
                where c.collection_id = %1$s and c.document_id = $1
                group by l.lexeme) o
          cross join lateral (
-             select sum(l.document_frequency) as n, max(l.maximum_frequency) as maximum_frequency
+             select sum(l.document_frequency) as n, max(l.maximum_frequency) as maximum_frequency,
+                    min(l.minimum_length_ratio)::double precision as minimum_length_ratio
              from retrieval.lexeme_statistics l
              where l.collection_id = %1$s and l.lexeme = o.lexeme) s
-         cross join lateral (select ln(1 + ($4 - s.n + 0.5) / (s.n + 0.5))::double precision as idf) w
+         cross join lateral (select retrieval._inverse_document_frequency($4, s.n) as idf) w
          where o.frequency > 0 and s.n > o.held
          order by o.frequency * w.idf desc, o.lexeme collate "C"
          limit $3', collection_id)
-        using document_id, chunk_id, terms, retrieval._chunk_count(collection_id);
+        using document_id, chunk_id, terms, texts.chunk_count, texts.average_length,
+              greatest(field_weights[1], field_weights[2], field_weights[3]);
 end;
 $$;
 
-comment on function retrieval._telling_lexemes(bigint, bigint, bigint, integer) is
-'The lexemes that say most about a document, or about one chunk of it, with their weights in a BM25 score.';
-
-create or replace function retrieval._average_length(collection_id bigint)
-    returns double precision
-    language plpgsql stable
-as $$
-declare
-    average double precision;
-begin
-    execute format('select sum(s.total_length)::double precision / sum(s.chunk_count) from retrieval.chunk_statistics s where s.collection_id = %s', collection_id)
-        into average;
-    return average;
-end;
-$$;
-
-comment on function retrieval._average_length(bigint) is 'The average length of a collection''s chunks, by its statistics.';
+comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[]) is
+'The lexemes that say most about a document, or about one chunk of it, most telling first, with what is known of each in the collection.';
 
 -- The document that the examples name, one way or the other.
 create or replace function retrieval._example_document(collection retrieval.collections, example_document text, example_chunk bigint)
@@ -4932,34 +4975,34 @@ create or replace function retrieval.more_like_this(
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision)
     language plpgsql stable rows 10
-    set extra_float_digits = 1  -- the weights are written into the statement
 as $$
 declare
     target constant retrieval.collections := retrieval._collection(collection);
     example constant bigint := retrieval._example_document(target, example_document, example_chunk);
-    telling record;
+    fields constant double precision[] :=
+        retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights'));
+    filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
+    term record;
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_count('terms', terms, 64);
-    select array_agg(retrieval._lexeme_query(t.lexeme)::text) as words, array_agg(t.weight) as weights, max(t.maximum_frequency) as maximum_frequency
-    into telling
-    from retrieval._telling_lexemes(target.collection_id, example, example_chunk, terms) t;
-    if telling.words is null then
+    select array_agg(t.word) as words, array_agg(t.weight) as weights, array_agg(t.bound) as bounds,
+           max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
+    into term
+    from (select retrieval._counted_word(k.lexeme, fields) as word, k.*
+          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields) k
+          order by k.bound desc, k.lexeme) t;
+    if term.words is null then
         return;
     end if;
     return query execute format(
         'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from (select k.*, row_number() over (order by k.score desc, k.chunk_id) as rank from (%2$s) k where k.score > 0) h
+         from retrieval._best_chunks(%1$s, $1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality h(chunk_id, score, rank)
          join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank',
-        target.collection_id,
-        retrieval._keyword_statement(
-            target.collection_id, array_to_string(telling.words, ' | '), telling.words, telling.weights,
-            retrieval._average_length(target.collection_id),
-            retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights')),
-            'c.document_id <> ' || example, retrieval._filter_condition(target, metadata_filter)))
-        using retrieval._frequency_thresholds(telling.maximum_frequency), max_results;
+         order by h.rank', target.collection_id)
+        using term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
+              fields, 'c.document_id <> ' || example, filter_condition, max_results;
 end;
 $$;
 

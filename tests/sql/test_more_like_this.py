@@ -1,6 +1,8 @@
 """What is like a document is what BM25 says of its most telling words."""
 
 import itertools
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -8,6 +10,7 @@ import pytest
 from bm25 import Reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from statements import failure, put, value
 
@@ -118,6 +121,66 @@ def test_random_documents(
     assert [hit.score for hit in found] == pytest.approx([s for _, s in expected], abs=1e-9)
     for rank, hit in enumerate(found, start=1):
         assert (hit.keyword_rank, hit.keyword_score) == (rank, hit.score)
+
+
+@pytest.fixture(scope="module")
+def corpus(module_database_url: str) -> Iterator[tuple[psycopg.Cursor, Reference, list[set[int]]]]:
+    """The collection big: two thousand documents of words as rare as Zipf says; their chunks."""
+    chosen = random.Random(6)
+    frequencies = [1 / (rank + 3) for rank in range(2000)]
+    documents: list[dict[str, Any]] = []
+    for number in range(2000):
+        words = chosen.choices(range(2000), frequencies, k=chosen.randrange(3, 120))
+        text = " ".join(f"w{word}" for word in words)
+        documents.append(
+            {
+                "document_key": str(number),
+                "title": text[:10],
+                "content": text,
+                "metadata": {"m": number % 5},
+            }
+        )
+    with psycopg.connect(module_database_url, row_factory=namedtuple_row) as session:
+        session.execute("select retrieval.create_collection('big', 'simple')")
+        owned: list[set[int]] = [set() for _ in documents]
+        for row in put(session, "big", *documents):
+            owned[int(row.document_key)].add(row.chunk_id)
+        session.commit()
+        session.execute("analyze retrieval.chunks")
+        yield session.cursor(), Reference(session, "big"), owned
+
+
+@pytest.mark.parametrize("terms", [2, 9, 16, 25, 64])
+@pytest.mark.parametrize("fields", [None, (0, 2, 1)])
+def test_what_is_found_is_what_scoring_everything_finds(
+    corpus: tuple[psycopg.Cursor, Reference, list[set[int]]],
+    terms: int,
+    fields: tuple[float, float, float] | None,
+) -> None:
+    sql, reference, owned = corpus
+    chosen = random.Random(terms)
+    scans = "select pg_stat_get_xact_numscans('retrieval.chunks_1'::regclass)"
+    before = value(sql, scans)
+    for document in chosen.sample(range(2000), 3):
+        own = owned[document]
+        words = dict.fromkeys(telling(reference, own, own, terms), 1)
+        for max_results, wanted in ((1, {}), (10, {}), (10, {"m": 3}), (200, {})):
+            scored = reference.search(words, fields or (1, 1, 1), **wanted)
+            expected = [hit for hit in scored if hit[0] not in own][:max_results]
+            found = alike(
+                sql,
+                "big",
+                str(document),
+                max_results=max_results,
+                terms=terms,
+                weights=fields and dict(zip(FIELDS, fields, strict=True)),
+                metadata_filter=wanted,
+            )
+            assert [hit.chunk_id for hit in found] == [chunk_id for chunk_id, _ in expected]
+            scores = [score for _, score in expected]
+            assert [hit.score for hit in found] == pytest.approx(scores, abs=1e-9)
+    # however many words: an index proposes the chunks
+    assert value(sql, scans) == before
 
 
 ANIMALS = {
