@@ -170,28 +170,19 @@ create or replace function retrieval.boost(
     language plpgsql stable rows 100
 as $$
 declare
-    target constant retrieval.collections := retrieval._collection(collection);
-    candidates constant integer := coalesce(cardinality(chunk_ids), 0);
-    wrong record;
+    owner constant retrieval.collections := retrieval._collection(collection);
+    negative record;
 begin
-    if coalesce(cardinality(scores), 0) <> candidates then
-        raise exception 'chunk_ids and scores must be equally many, not % and %', candidates, coalesce(cardinality(scores), 0)
-            using errcode = 'invalid_parameter_value';
-    end if;
-    select h.* into wrong from unnest(chunk_ids, scores) with ordinality h(chunk_id, score, number)
-    -- a negative score would be the better the smaller its factor; NaN is larger than all
-    where h.chunk_id is null or h.score is null or h.score not between 0 and 1e100
-    order by h.number limit 1;
+    perform retrieval._check_ranking(owner, chunk_ids, coalesce(scores, '{}'));
+    -- it would be the better the smaller its factor
+    select h.* into negative from unnest(chunk_ids, scores) with ordinality h(chunk_id, score, number) where h.score < 0 order by h.number limit 1;
     if found then
-        raise exception '%', coalesce('the score of chunk ' || wrong.chunk_id, 'candidate ' || wrong.number)
-                             || case when wrong.chunk_id is null then ' must have a chunk_id'
-                                     else ' must be a number from 0 to 1e100, not ' || coalesce(wrong.score::text, 'null') end
-            using errcode = 'invalid_parameter_value';
+        raise exception 'the score of chunk % must not be negative, but is %', negative.chunk_id, negative.score using errcode = 'invalid_parameter_value';
     end if;
     return query select * from retrieval._boosted(
-        target.collection_id, chunk_ids, scores, retrieval._check_boosts(boosts, reference_time), candidates);
+        owner.collection_id, chunk_ids, scores, retrieval._check_boosts(boosts, reference_time), cardinality(chunk_ids));
 end;
 $$;
 
 comment on function retrieval.boost(text, bigint[], double precision[], jsonb, timestamptz) is
-'A ranking by other scores: each candidate''s score times the factors that boosts make of its chunk''s metadata; best first, ties by chunk_id. An id that is no chunk of the collection is left out. boosts: an array of up to 32 objects, or one object. Each has a field (a key, or an array of keys into nested objects), optionally missing (the factor where the value cannot be used; 1), and either decay (gaussian, exponential or linear; with origin, scale, offset 0, decay_to 0.5, weight 1), or values ({"value": weight, …}; with default 1), or modifier (none, log1p or sqrt; with weight 1). Dates: an origin such as "now" (unless given) or "2026-01-31", a scale such as "30 days", values in ISO 8601; "now" is reference_time. factors: field, value and factor of each boost, in their order; a score below 1e-50 counts as 0, and so does a factor below 10 ^ (-250 / number of boosts). 22023 where a boost is unusable, by its number, or a score is negative.';
+'A ranking by other scores: each candidate''s score times the factors that boosts make of its chunk''s metadata; best first, ties by chunk_id. boosts: an array of up to 32 objects, or one object. Each has a field (a key, or an array of keys into nested objects), optionally missing (the factor where the value cannot be used; 1), and either decay (gaussian, exponential or linear; with origin, scale, offset 0, decay_to 0.5, weight 1), or values ({"value": weight, …}; with default 1), or modifier (none, log1p or sqrt; with weight 1). Dates: an origin such as "now" (unless given) or "2026-01-31", a scale such as "30 days", values in ISO 8601; "now" is reference_time. factors: field, value and factor of each boost, in their order; a score below 1e-50 counts as 0, and so does a factor below 10 ^ (-250 / number of boosts). 22023 where a boost is unusable, by its number, or a score is negative.';

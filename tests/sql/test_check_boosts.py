@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
-from statements import column, failure, put, value
+from statements import failure, put, value
 
 CHECK = "select retrieval._check_boosts(%s, '2026-01-31T12:00Z')"
 DECAY = {"field": "n", "decay": "linear", "origin": 1, "scale": 2}
@@ -131,25 +131,22 @@ def test_defaults(sql: psycopg.Cursor) -> None:
     ("arguments", "sqlstate", "message"),
     [
         ("'x', '{1}', '{1}', '[]'", "42704", "collection x does not exist"),
-        ("'c', '{1,2}', '{1}', '[]'", "22023", "must be equally many, not 2 and 1"),
-        ("'c', null, '{1}', '[]'", "22023", "must be equally many, not 0 and 1"),
-        ("'c', '{1,null}', '{1,1}', '[]'", "22023", "candidate 2 must have a chunk_id"),
-        ("'c', '{1,7}', '{1,-1}', '[]'", "22023", "the score of chunk 7 must be a number from 0"),
-        ("'c', '{1,7}', '{1,null}', '[]'", "22023", "chunk 7 must be a number from 0 to 1e100, no"),
-        ("'c', '{1,7}', '{1,NaN}', '[]'", "22023", "chunk 7 must be a number from 0 to 1e100, not"),
-        ("'c', '{7}', '{infinity}', '[]'", "22023", "the score of chunk 7"),
-        ("'c', '{1}', '{1}', null", "22023", "boosts must be an array of objects"),
-        ("'c', '{1}', '{1}', '[1]'", "22023", "boost 1 must be an object, not 1"),
+        ("'c', '{%(chunk)s}', '{-1}', '[]'", "22023", "must not be negative, but is -1"),
+        # as every function that takes a ranking
+        ("'c', '{%(chunk)s}', '{NaN}', '[]'", "22023", "must be a number up to 1e100, not NaN"),
+        ("'c', '{0}', '{1}', '[]'", "42704", "chunk 0 does not exist in collection c"),
+        ("'c', '{}', '{}', null", "22023", "boosts must be an array of objects"),
         ("'c', '{}', '{}', '[1]'", "22023", "boost 1 must be an object, not 1"),
-        ("'c', '{1}', '{1}', '[]', null", "22023", "reference_time must be a time, not null"),
-        ("'c', '{1}', '{1}', '[]', 'infinity'", "22023", "reference_time must be a time, not inf"),
+        ("'c', '{}', '{}', '[]', null", "22023", "reference_time must be a time, not null"),
+        ("'c', '{}', '{}', '[]', 'infinity'", "22023", "reference_time must be a time, not inf"),
     ],
 )
 def test_unusable_arguments(
     sql: psycopg.Cursor, arguments: str, sqlstate: str, message: str
 ) -> None:
     sql.execute("select retrieval.create_collection('c')")
-    error = failure(sql, f"select * from retrieval.boost({arguments})")
+    (row,) = put(sql, "c", {"document_key": "k", "content": "x"})
+    error = failure(sql, f"select * from retrieval.boost({arguments})", {"chunk": row.chunk_id})
     assert error.sqlstate == sqlstate
     assert message in error.diag.message_primary
 
