@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
-from statements import failure, put, value
+from statements import column, failure, put, value
 
 CHECK = "select retrieval._check_boosts(%s, '2026-01-31T12:00Z')"
 DECAY = {"field": "n", "decay": "linear", "origin": 1, "scale": 2}
