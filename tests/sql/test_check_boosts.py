@@ -131,9 +131,9 @@ def test_defaults(sql: psycopg.Cursor) -> None:
     ("arguments", "sqlstate", "message"),
     [
         ("'x', '{1}', '{1}', '[]'", "42704", "collection x does not exist"),
-        ("'c', '{%(chunk)s}', '{-1}', '[]'", "22023", "must not be negative, but is -1"),
+        ("'c', array[%(chunk)s], '{-1}', '[]'", "22023", "must not be negative, but is -1"),
         # as every function that takes a ranking
-        ("'c', '{%(chunk)s}', '{NaN}', '[]'", "22023", "must be a number up to 1e100, not NaN"),
+        ("'c', array[%(chunk)s], '{NaN}', '[]'", "22023", "must be a number up to 1e100, not NaN"),
         ("'c', '{0}', '{1}', '[]'", "42704", "chunk 0 does not exist in collection c"),
         ("'c', '{}', '{}', null", "22023", "boosts must be an array of objects"),
         ("'c', '{}', '{}', '[1]'", "22023", "boost 1 must be an object, not 1"),
