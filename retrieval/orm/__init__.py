@@ -8,23 +8,7 @@ from retrieval.orm.embeddings import (
     sample_embeddings_statement,
     set_query_adapter_statement,
 )
-from retrieval.orm.functions import (
-    call,
-    collapse_duplicates,
-    diversify,
-    fuse,
-    hybrid_search,
-    keyword_search,
-    list_spaces,
-    more_like_this,
-    neighbouring_chunks,
-    passages,
-    recommend,
-    recommend_documents,
-    semantic_search,
-    sparse_search,
-    written_spaces,
-)
+from retrieval.orm.functions import call
 from retrieval.orm.models import (
     Base,
     CachedEmbedding,
@@ -40,7 +24,18 @@ from retrieval.orm.models import (
     SparseEmbedding,
     TokenEmbeddings,
 )
+from retrieval.orm.rankings import collapse_duplicates, diversify, fuse, passages
 from retrieval.orm.rerank import max_sim
+from retrieval.orm.searches import (
+    hybrid_search,
+    keyword_search,
+    more_like_this,
+    recommend,
+    recommend_documents,
+    semantic_search,
+    sparse_search,
+)
+from retrieval.orm.stored import list_spaces, neighbouring_chunks, written_spaces
 
 __all__ = [
     "Base",
