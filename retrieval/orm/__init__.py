@@ -9,6 +9,7 @@ from retrieval.orm.embeddings import (
     set_query_adapter_statement,
 )
 from retrieval.orm.functions import call
+from retrieval.orm.hybrid import LEGS, document_search, explain_search, hybrid_search
 from retrieval.orm.models import (
     Base,
     CachedEmbedding,
@@ -24,11 +25,18 @@ from retrieval.orm.models import (
     SparseEmbedding,
     TokenEmbeddings,
 )
-from retrieval.orm.rankings import collapse_duplicates, diversify, fuse, passages
-from retrieval.orm.rerank import max_sim
+from retrieval.orm.rankings import (
+    calibrate,
+    collapse_duplicates,
+    diversify,
+    fuse,
+    max_sim,
+    passages,
+    set_ranking,
+)
 from retrieval.orm.searches import (
-    hybrid_search,
     keyword_search,
+    late_interaction_search,
     more_like_this,
     recommend,
     recommend_documents,
@@ -38,6 +46,7 @@ from retrieval.orm.searches import (
 from retrieval.orm.stored import list_spaces, neighbouring_chunks, written_spaces
 
 __all__ = [
+    "LEGS",
     "Base",
     "CachedEmbedding",
     "Chunk",
@@ -53,12 +62,16 @@ __all__ = [
     "TokenEmbeddings",
     "cache_embeddings_statement",
     "cached_embeddings_statement",
+    "calibrate",
     "call",
     "collapse_duplicates",
     "diversify",
+    "document_search",
+    "explain_search",
     "fuse",
     "hybrid_search",
     "keyword_search",
+    "late_interaction_search",
     "list_spaces",
     "max_sim",
     "measure_recall_statement",
@@ -71,6 +84,7 @@ __all__ = [
     "sample_embeddings_statement",
     "semantic_search",
     "set_query_adapter_statement",
+    "set_ranking",
     "sparse_search",
     "written_spaces",
 ]

@@ -12,12 +12,15 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from retrieval.errors import InvalidInput
+from retrieval.orm.vector_array import VectorArray
 
 # one name means one type in every function
 _TYPES: dict[str, Any] = {
     "after": Integer(),
+    "aggregation": Text(),
     "alignment": JSONB(),
     "before": Integer(),
+    "boosts": JSONB(),
     "candidates": Integer(),
     "chunk_id": BigInteger(),
     "chunk_ids": ARRAY(BigInteger),
@@ -27,6 +30,7 @@ _TYPES: dict[str, Any] = {
     "dimensions": Integer(),
     "document_keys": ARRAY(Text),
     "documents": JSONB(),
+    "duplicate_similarity": Float(),
     "example_chunk": BigInteger(),
     "example_document": Text(),
     "exclude_documents": Boolean(),
@@ -38,6 +42,9 @@ _TYPES: dict[str, Any] = {
     "key": Text(),
     "keyword_operator": Text(),
     "kind": Text(),
+    "late_interaction": Text(),
+    "leg_candidates": JSONB(),
+    "leg_signatures": JSONB(),
     "legs": ARRAY(Text),
     "max_results": Integer(),
     "maximum_bytes": BigInteger(),
@@ -49,13 +56,17 @@ _TYPES: dict[str, Any] = {
     "negative": ARRAY(BigInteger),
     "negative_keys": ARRAY(Text),
     "oversamplings": ARRAY(Integer),
+    "per_document": Integer(),
     "positive": ARRAY(BigInteger),
     "positive_keys": ARRAY(Text),
     "quantization": Text(),
     "query_chunk_ids": ARRAY(BigInteger),
     "query_embedding": HALFVEC(),
+    "query_embeddings": JSONB(),
     "query_sparse": SPARSEVEC(),
     "query_text": Text(),
+    "query_tokens": VectorArray(HALFVEC),
+    "result_offset": Integer(),
     "revision": Text(),
     "rrf_k": Integer(),
     "sample": Integer(),
@@ -66,6 +77,7 @@ _TYPES: dict[str, Any] = {
     "signature": JSONB(),
     "similarity": Float(),
     "space": Text(),
+    "store": Boolean(),
     "strategy": Text(),
     "terms": Integer(),
     "text_config": Text(),

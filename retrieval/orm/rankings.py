@@ -1,16 +1,30 @@
-"""What is made of rankings, as selectables like the searches."""
+"""What makes rankings and is made of them: selectables and expressions like the searches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Float, Integer, Text, Uuid, column, literal
+from pgvector.sqlalchemy import HALFVEC
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Float,
+    Integer,
+    SQLColumnExpression,
+    Text,
+    Uuid,
+    column,
+    literal,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import NULLTYPE, TypeEngine
 
 from retrieval.orm.functions import call
+from retrieval.orm.vector_array import VectorArray
 
 
 def fuse(
@@ -103,4 +117,48 @@ def passages(
         column("score", Float),
         column("hit_ids", ARRAY(BigInteger)),
         name="passages",
+    )
+
+
+def max_sim(
+    query: Sequence[Any] | SQLColumnExpression[Any],
+    document: Sequence[Any] | SQLColumnExpression[Any],
+    *,
+    metric: str | None = None,
+) -> ColumnElement[float]:
+    """The late-interaction score of a document, such as `TokenEmbeddings.embeddings`."""
+    called = call(
+        "max_sim",
+        query=type_coerce(query, VectorArray(HALFVEC)),
+        document=type_coerce(document, VectorArray(HALFVEC)),
+        metric=metric,
+    )
+    return type_coerce(called, Float)
+
+
+def set_ranking(
+    collection: str,
+    *,
+    fusion: str | None = None,
+    weights: Mapping[str, float] | None = None,
+    rrf_k: int | None = None,
+) -> FunctionElement[Any]:
+    """Set how a collection ranks, once it is selected."""
+    return call("set_ranking", **locals())
+
+
+def calibrate(
+    collection: str,
+    space: str | None = None,
+    *,
+    sample: int | None = None,
+    store: bool | None = None,
+) -> TableValuedAlias:
+    """Find what a space should count, once it is selected."""
+    return call("calibrate", **locals()).table_valued(
+        column("space_name", Text),
+        column("sampled", BigInteger),
+        column("agreement", Float),
+        column("weight", Float),
+        name="calibration",
     )

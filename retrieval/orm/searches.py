@@ -20,7 +20,7 @@ from retrieval.orm.functions import call
 Vector = Sequence[float] | Any
 
 
-def _columns(*legs: str) -> list[ColumnClause[Any]]:
+def hit_columns(*legs: str) -> list[ColumnClause[Any]]:
     """What a search returns: the hit, then rank and score of each leg."""
     columns: list[ColumnClause[Any]] = [
         column("chunk_id", BigInteger),
@@ -37,9 +37,10 @@ def _columns(*legs: str) -> list[ColumnClause[Any]]:
     return columns
 
 
-def _search(
+def search_hits(
     function: str, columns: list[ColumnClause[Any]], arguments: Mapping[str, Any]
 ) -> TableValuedAlias:
+    """A call of a search, as a selectable of its hits."""
     return call(function, **arguments).table_valued(*columns, name="hits")
 
 
@@ -53,7 +54,7 @@ def keyword_search(
     field_weights: Mapping[str, float] | None = None,
 ) -> TableValuedAlias:
     """The best chunks by BM25, as a selectable."""
-    return _search("keyword_search", _columns("keyword"), locals())
+    return search_hits("keyword_search", hit_columns("keyword"), locals())
 
 
 def semantic_search(
@@ -67,7 +68,7 @@ def semantic_search(
     search_effort: int | None = None,
 ) -> TableValuedAlias:
     """The nearest chunks of a space, as a selectable."""
-    return _search("semantic_search", _columns("semantic"), locals())
+    return search_hits("semantic_search", hit_columns("semantic"), locals())
 
 
 def sparse_search(
@@ -81,26 +82,20 @@ def sparse_search(
     search_effort: int | None = None,
 ) -> TableValuedAlias:
     """The best chunks by learned sparse vectors, as a selectable."""
-    return _search("sparse_search", _columns("sparse"), locals())
+    return search_hits("sparse_search", hit_columns("sparse"), locals())
 
 
-def hybrid_search(
+def late_interaction_search(
     collection: str,
-    query_text: str | None = None,
-    query_embedding: Vector | None = None,
+    query_tokens: Sequence[Vector] | Any,
     *,
     metadata_filter: Mapping[str, Any] | None = None,
     max_results: int | None = None,
-    weights: Mapping[str, float] | None = None,
-    rrf_k: int | None = None,
-    candidates: int | None = None,
     space: str | None = None,
     signature: Mapping[str, Any] | None = None,
-    keyword_operator: str | None = None,
-    search_effort: int | None = None,
 ) -> TableValuedAlias:
-    """Keyword and semantic search fused by reciprocal rank fusion, as a selectable."""
-    return _search("hybrid_search", _columns("keyword", "semantic"), locals())
+    """The best chunks by the vectors of their tokens, as a selectable."""
+    return search_hits("late_interaction_search", hit_columns("late_interaction"), locals())
 
 
 def recommend(
@@ -117,7 +112,7 @@ def recommend(
     search_effort: int | None = None,
 ) -> TableValuedAlias:
     """The chunks most like some chunks and unlike others, as a selectable."""
-    return _search("recommend", _columns("semantic"), locals())
+    return search_hits("recommend", hit_columns("semantic"), locals())
 
 
 def recommend_documents(
@@ -133,7 +128,7 @@ def recommend_documents(
     search_effort: int | None = None,
 ) -> TableValuedAlias:
     """The documents most like some documents and unlike others, as a selectable."""
-    return _search("recommend_documents", _columns("semantic"), locals())
+    return search_hits("recommend_documents", hit_columns("semantic"), locals())
 
 
 def more_like_this(
@@ -147,4 +142,4 @@ def more_like_this(
     field_weights: Mapping[str, float] | None = None,
 ) -> TableValuedAlias:
     """The chunks most like a document, or a chunk, by its words, as a selectable."""
-    return _search("more_like_this", _columns("keyword"), locals())
+    return search_hits("more_like_this", hit_columns("keyword"), locals())
