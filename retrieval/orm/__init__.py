@@ -8,24 +8,8 @@ from retrieval.orm.embeddings import (
     sample_embeddings_statement,
     set_query_adapter_statement,
 )
-from retrieval.orm.functions import (
-    boost,
-    call,
-    collapse_duplicates,
-    diversify,
-    fuse,
-    hybrid_search,
-    keyword_search,
-    list_spaces,
-    more_like_this,
-    neighbouring_chunks,
-    passages,
-    recommend,
-    recommend_documents,
-    semantic_search,
-    sparse_search,
-    written_spaces,
-)
+from retrieval.orm.functions import call
+from retrieval.orm.hybrid import LEGS, document_search, explain_search, hybrid_search
 from retrieval.orm.models import (
     Base,
     CachedEmbedding,
@@ -41,9 +25,29 @@ from retrieval.orm.models import (
     SparseEmbedding,
     TokenEmbeddings,
 )
-from retrieval.orm.rerank import max_sim
+from retrieval.orm.rankings import (
+    boost,
+    calibrate,
+    collapse_duplicates,
+    diversify,
+    fuse,
+    max_sim,
+    passages,
+    set_ranking,
+)
+from retrieval.orm.searches import (
+    keyword_search,
+    late_interaction_search,
+    more_like_this,
+    recommend,
+    recommend_documents,
+    semantic_search,
+    sparse_search,
+)
+from retrieval.orm.stored import list_spaces, neighbouring_chunks, written_spaces
 
 __all__ = [
+    "LEGS",
     "Base",
     "CachedEmbedding",
     "Chunk",
@@ -60,12 +64,16 @@ __all__ = [
     "boost",
     "cache_embeddings_statement",
     "cached_embeddings_statement",
+    "calibrate",
     "call",
     "collapse_duplicates",
     "diversify",
+    "document_search",
+    "explain_search",
     "fuse",
     "hybrid_search",
     "keyword_search",
+    "late_interaction_search",
     "list_spaces",
     "max_sim",
     "measure_recall_statement",
@@ -78,6 +86,7 @@ __all__ = [
     "sample_embeddings_statement",
     "semantic_search",
     "set_query_adapter_statement",
+    "set_ranking",
     "sparse_search",
     "written_spaces",
 ]

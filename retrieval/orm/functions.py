@@ -1,17 +1,7 @@
-"""The searches as selectables: built without I/O, joinable to an application's own tables.
-
-    hits = hybrid_search("shop", query_text="warm jacket", max_results=20)
-    select(Product, hits.c.score).join(hits, hits.c.document_key == Product.sku)
-
-The parameters are those of the SQL functions of the same names, which carry the documentation; one
-that is left out is left to its SQL default.
-"""
+"""Calls of the SQL functions, with named arguments of the right types."""
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
 from sqlalchemy import (
@@ -23,28 +13,22 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Text,
-    Uuid,
-    column,
     func,
     literal,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.elements import ColumnClause, ColumnElement
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.sql.visitors import InternalTraversal
-from sqlalchemy.types import NULLTYPE, TypeEngine
 
 from retrieval.errors import InvalidInput
-from retrieval.orm.models import Base, Chunk, Space
-
-Vector = Sequence[float] | Any
-
+from retrieval.orm.vector_array import VectorArray
 
 # one name means one type in every function
 _TYPES: dict[str, Any] = {
     "after": Integer(),
+    "aggregation": Text(),
     "alignment": JSONB(),
     "before": Integer(),
     "boosts": JSONB(),
@@ -57,6 +41,7 @@ _TYPES: dict[str, Any] = {
     "dimensions": Integer(),
     "document_keys": ARRAY(Text),
     "documents": JSONB(),
+    "duplicate_similarity": Float(),
     "example_chunk": BigInteger(),
     "example_document": Text(),
     "exclude_documents": Boolean(),
@@ -68,6 +53,9 @@ _TYPES: dict[str, Any] = {
     "key": Text(),
     "keyword_operator": Text(),
     "kind": Text(),
+    "late_interaction": Text(),
+    "leg_candidates": JSONB(),
+    "leg_signatures": JSONB(),
     "legs": ARRAY(Text),
     "max_results": Integer(),
     "maximum_bytes": BigInteger(),
@@ -79,14 +67,18 @@ _TYPES: dict[str, Any] = {
     "negative": ARRAY(BigInteger),
     "negative_keys": ARRAY(Text),
     "oversamplings": ARRAY(Integer),
+    "per_document": Integer(),
     "positive": ARRAY(BigInteger),
     "positive_keys": ARRAY(Text),
     "quantization": Text(),
     "query_chunk_ids": ARRAY(BigInteger),
     "query_embedding": HALFVEC(),
+    "query_embeddings": JSONB(),
     "query_sparse": SPARSEVEC(),
     "query_text": Text(),
+    "query_tokens": VectorArray(HALFVEC),
     "reference_time": DateTime(timezone=True),
+    "result_offset": Integer(),
     "revision": Text(),
     "rrf_k": Integer(),
     "sample": Integer(),
@@ -97,6 +89,7 @@ _TYPES: dict[str, Any] = {
     "signature": JSONB(),
     "similarity": Float(),
     "space": Text(),
+    "store": Boolean(),
     "strategy": Text(),
     "terms": Integer(),
     "text_config": Text(),
@@ -143,307 +136,8 @@ def _check_json(name: str, value: Any) -> None:
         raise InvalidInput(f"{name} is not JSON: {error}") from error
 
 
-def _columns(*legs: str) -> list[ColumnClause[Any]]:
-    """What a search returns: the hit, then rank and score of each leg."""
-    columns: list[ColumnClause[Any]] = [
-        column("chunk_id", BigInteger),
-        column("document_id", BigInteger),
-        column("document_key", Text),
-        column("title", Text),
-        column("position", Integer),
-        column("content", Text),
-        column("metadata", JSONB),
-        column("score", Float),
-    ]
-    for leg in legs:
-        columns += [column(f"{leg}_rank", BigInteger), column(f"{leg}_score", Float)]
-    return columns
-
-
-def _columns_of(mapped: type[Base]) -> list[ColumnClause[Any]]:
-    return [column(each.name, each.type) for each in mapped.__table__.columns]
-
-
 def call(function: str, **arguments: Any) -> FunctionElement[Any]:
     """A call of `retrieval.<function>` with named arguments; None leaves one to its SQL default."""
     given = [_argument(name, value) for name, value in arguments.items() if value is not None]
     called: FunctionElement[Any] = getattr(func.retrieval, function)(*given)
     return called
-
-
-def _search(
-    function: str, columns: list[ColumnClause[Any]], arguments: Mapping[str, Any]
-) -> TableValuedAlias:
-    return call(function, **arguments).table_valued(*columns, name="hits")
-
-
-def keyword_search(
-    collection: str,
-    query_text: str,
-    *,
-    metadata_filter: Mapping[str, Any] | None = None,
-    max_results: int | None = None,
-    keyword_operator: str | None = None,
-    field_weights: Mapping[str, float] | None = None,
-) -> TableValuedAlias:
-    """The best chunks by BM25, as a selectable."""
-    return _search("keyword_search", _columns("keyword"), locals())
-
-
-def semantic_search(
-    collection: str,
-    query_embedding: Vector,
-    *,
-    metadata_filter: Mapping[str, Any] | None = None,
-    max_results: int | None = None,
-    space: str | None = None,
-    signature: Mapping[str, Any] | None = None,
-    search_effort: int | None = None,
-) -> TableValuedAlias:
-    """The nearest chunks of a space, as a selectable."""
-    return _search("semantic_search", _columns("semantic"), locals())
-
-
-def sparse_search(
-    collection: str,
-    query_sparse: Any,
-    *,
-    metadata_filter: Mapping[str, Any] | None = None,
-    max_results: int | None = None,
-    space: str | None = None,
-    signature: Mapping[str, Any] | None = None,
-    search_effort: int | None = None,
-) -> TableValuedAlias:
-    """The best chunks by learned sparse vectors, as a selectable."""
-    return _search("sparse_search", _columns("sparse"), locals())
-
-
-def hybrid_search(
-    collection: str,
-    query_text: str | None = None,
-    query_embedding: Vector | None = None,
-    *,
-    metadata_filter: Mapping[str, Any] | None = None,
-    max_results: int | None = None,
-    weights: Mapping[str, float] | None = None,
-    rrf_k: int | None = None,
-    candidates: int | None = None,
-    space: str | None = None,
-    signature: Mapping[str, Any] | None = None,
-    keyword_operator: str | None = None,
-    search_effort: int | None = None,
-) -> TableValuedAlias:
-    """Keyword and semantic search fused by reciprocal rank fusion, as a selectable."""
-    return _search("hybrid_search", _columns("keyword", "semantic"), locals())
-
-
-def recommend(
-    collection: str,
-    positive: Sequence[int] | ColumnElement[Any],
-    negative: Sequence[int] | ColumnElement[Any] | None = None,
-    *,
-    metadata_filter: Mapping[str, Any] | None = None,
-    max_results: int | None = None,
-    space: str | None = None,
-    strategy: str | None = None,
-    exclude_documents: bool | None = None,
-    candidates: int | None = None,
-    search_effort: int | None = None,
-) -> TableValuedAlias:
-    """The chunks most like some chunks and unlike others, as a selectable."""
-    return _search("recommend", _columns("semantic"), locals())
-
-
-def recommend_documents(
-    collection: str,
-    positive_keys: Sequence[str] | ColumnElement[Any],
-    negative_keys: Sequence[str] | ColumnElement[Any] | None = None,
-    *,
-    metadata_filter: Mapping[str, Any] | None = None,
-    max_results: int | None = None,
-    space: str | None = None,
-    strategy: str | None = None,
-    candidates: int | None = None,
-    search_effort: int | None = None,
-) -> TableValuedAlias:
-    """The documents most like some documents and unlike others, as a selectable."""
-    return _search("recommend_documents", _columns("semantic"), locals())
-
-
-def more_like_this(
-    collection: str,
-    example_document: str | None = None,
-    *,
-    metadata_filter: Mapping[str, Any] | None = None,
-    max_results: int | None = None,
-    terms: int | None = None,
-    example_chunk: int | None = None,
-    field_weights: Mapping[str, float] | None = None,
-) -> TableValuedAlias:
-    """The chunks most like a document, or a chunk, by its words, as a selectable."""
-    return _search("more_like_this", _columns("keyword"), locals())
-
-
-def fuse(
-    legs: Sequence[str] | ColumnElement[Any],
-    ids: Sequence[int] | Sequence[str] | Sequence[UUID] | ColumnElement[Any],
-    scores: Sequence[float] | ColumnElement[Any],
-    *,
-    fusion: str | None = None,
-    weights: Mapping[str, float] | None = None,
-    rrf_k: int | None = None,
-) -> TableValuedAlias:
-    """One ranking out of several lists of candidates, as a selectable with `id`s of their type."""
-    id_type = _id_type(ids)
-    if not isinstance(ids, ColumnElement):
-        ids = literal(ids, ARRAY(id_type))
-    columns: list[ColumnClause[Any]] = [
-        column("id", id_type),
-        column("score", Float),
-        column("contributions", JSONB),
-    ]
-    called = call(
-        "fuse", legs=legs, ids=ids, scores=scores, fusion=fusion, weights=weights, rrf_k=rrf_k
-    )
-    return called.table_valued(*columns, name="fused")
-
-
-def _id_type(ids: Sequence[Any] | ColumnElement[Any]) -> TypeEngine[Any]:
-    """The type of one id of an array."""
-    if isinstance(ids, ColumnElement):
-        return ids.type.item_type if isinstance(ids.type, ARRAY) else NULLTYPE
-    types: dict[type, TypeEngine[Any]] = {int: BigInteger(), UUID: Uuid()}
-    return types.get(type(ids[0]), Text()) if ids else Text()
-
-
-def diversify(
-    collection: str,
-    chunk_ids: Sequence[int] | ColumnElement[Any],
-    scores: Sequence[float] | ColumnElement[Any],
-    *,
-    mmr_lambda: float | None = None,
-    max_results: int | None = None,
-    space: str | None = None,
-) -> TableValuedAlias:
-    """Chunks of a ranking that are not like each other, as a selectable."""
-    return call("diversify", **locals()).table_valued(
-        column("chunk_id", BigInteger),
-        column("score", Float),
-        column("mmr_score", Float),
-        name="diversified",
-    )
-
-
-def collapse_duplicates(
-    collection: str,
-    chunk_ids: Sequence[int] | ColumnElement[Any],
-    scores: Sequence[float] | ColumnElement[Any],
-    *,
-    similarity: float | None = None,
-    space: str | None = None,
-) -> TableValuedAlias:
-    """A ranking without near-duplicates, as a selectable."""
-    return call("collapse_duplicates", **locals()).table_valued(
-        column("chunk_id", BigInteger),
-        column("score", Float),
-        column("duplicates", ARRAY(BigInteger)),
-        name="collapsed",
-    )
-
-
-def passages(
-    collection: str,
-    chunk_ids: Sequence[int] | ColumnElement[Any],
-    scores: Sequence[float] | ColumnElement[Any] | None = None,
-    *,
-    before: int | None = None,
-    after: int | None = None,
-) -> TableValuedAlias:
-    """The passages that chunks are part of, as a selectable."""
-    return call("passages", **locals()).table_valued(
-        column("document_id", BigInteger),
-        column("document_key", Text),
-        column("title", Text),
-        column("context", Text),
-        column("metadata", JSONB),
-        column("first_position", Integer),
-        column("last_position", Integer),
-        column("start_offset", Integer),
-        column("end_offset", Integer),
-        column("content", Text),
-        column("score", Float),
-        column("hit_ids", ARRAY(BigInteger)),
-        name="passages",
-    )
-
-
-def boost(
-    collection: str,
-    chunk_ids: Sequence[int] | ColumnElement[Any],
-    scores: Sequence[float] | ColumnElement[Any],
-    boosts: Mapping[str, Any] | Sequence[Mapping[str, Any]],
-    *,
-    reference_time: datetime | None = None,
-) -> TableValuedAlias:
-    """A ranking's scores times what its chunks' metadata says, as a selectable."""
-    called = call(
-        "boost",
-        collection=collection,
-        chunk_ids=chunk_ids,
-        scores=scores,
-        boosts=boosts,
-        reference_time=reference_time,
-    )
-    return called.table_valued(
-        column("chunk_id", BigInteger),
-        column("score", Float),
-        column("boosted_score", Float),
-        column("factors", JSONB),
-        name="boosted",
-    )
-
-
-def neighbouring_chunks(
-    chunk_id: Any, *, before: int | None = None, after: int | None = None
-) -> TableValuedAlias:
-    """A chunk and those around it, as a selectable with the columns of `Chunk`."""
-    called = call("neighbouring_chunks", chunk_id=chunk_id, before=before, after=after)
-    return called.table_valued(*_columns_of(Chunk), name="neighbours")
-
-
-def written_spaces(collection: str) -> TableValuedAlias:
-    """The spaces that need an embedding of every new chunk, with the columns of `Space`.
-
-    Their rows are locked against a change of state until the transaction ends.
-    """
-    return call("written_spaces", collection=collection).table_valued(
-        *_columns_of(Space), name="spaces"
-    )
-
-
-def list_spaces(collection: str) -> TableValuedAlias:
-    """The spaces of a collection, as a selectable with more columns than `Space` has."""
-    columns: list[ColumnClause[Any]] = [
-        column("space_id", BigInteger),
-        column("name", Text),
-        column("kind", Text),
-        column("state", Text),
-        column("model", Text),
-        column("revision", Text),
-        column("dimensions", Integer),
-        column("signature", JSONB),
-        column("metric", Text),
-        column("index_method", Text),
-        column("quantization", Text),
-        column("index_options", JSONB),
-        column("search_options", JSONB),
-        column("alignment", JSONB),
-        column("has_query_adapter", Boolean),
-        column("embeddings", BigInteger),
-        column("missing", BigInteger),
-        column("indexed", Boolean),
-        column("bytes", BigInteger),
-        column("created_at", DateTime(timezone=True)),
-        column("activated_at", DateTime(timezone=True)),
-    ]
-    return call("list_spaces", collection=collection).table_valued(*columns, name="spaces")

@@ -20,7 +20,9 @@ SEARCHES: list[Callable[..., TableValuedAlias]] = [
     orm.keyword_search,
     orm.semantic_search,
     orm.hybrid_search,
+    orm.document_search,
     orm.sparse_search,
+    orm.late_interaction_search,
     orm.list_spaces,
     orm.neighbouring_chunks,
 ]
@@ -60,6 +62,8 @@ def example(search: Callable[..., TableValuedAlias]) -> TableValuedAlias:
         return search("c")
     if search is orm.sparse_search:
         return search("c", SparseHashingEmbedder().embed_query("warm"))
+    if search is orm.late_interaction_search:
+        return search("c", MultiVectorHashingEmbedder().embed_query("warm"))
     vector = HashingEmbedder().embed_query("warm")
     return search("c", vector if search is orm.semantic_search else "warm")
 
@@ -82,11 +86,10 @@ def test_results_have_the_declared_types(
 ) -> None:
     """What PostgreSQL calls a column's type is what SQLAlchemy calls it."""
     connection.execute(text("select retrieval.create_collection('c')"))
-    connection.execute(text("select retrieval.create_space('c', 's', 'm', 64)"))
-    connection.execute(text("select retrieval.activate_space('c', 's')"))
-    sparse = "select retrieval.create_space('c', 'words', 'm', 30522, kind => 'sparse')"
-    connection.execute(text(sparse))
-    connection.execute(text("select retrieval.activate_space('c', 'words')"))
+    for kind, dimensions in {"dense": 64, "sparse": 30522, "multivector": 64}.items():
+        create = "select retrieval.create_space('c', :kind, 'm', :dimensions, kind => :kind)"
+        connection.execute(text(create), {"kind": kind, "dimensions": dimensions})
+        connection.execute(text("select retrieval.activate_space('c', :kind)"), {"kind": kind})
     columns = list(example(search).c)
     connection.execute(select(*columns))
     names = {"FLOAT": "double precision", "VARCHAR": "text"}
