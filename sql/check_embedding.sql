@@ -7,6 +7,9 @@ as $$
 declare
     differing text;
 begin
+    if jsonb_typeof(signature) <> 'object' then
+        raise exception 'signature must be an object such as {"model": "a"}, not %', signature using errcode = 'invalid_parameter_value';
+    end if;
     select string_agg(format('%s is %s, the space has %s', k.key, coalesce(signature -> k.key, 'null'), coalesce(space.signature -> k.key, 'null')), '; ' order by k.key)
     into differing
     from (select jsonb_object_keys(signature) union select jsonb_object_keys(space.signature) where signature is not null) k(key)

@@ -50,7 +50,7 @@ create or replace function retrieval._fusion_share(
     return case fusion
         when 'rrf' then retrieval._reciprocal_rank(rank, rrf_k)
         when 'relative' then retrieval._relative_score(score, minimum, maximum)
-        when 'dbsf' then case when maximum > minimum then least(greatest((score - mean) / (6 * deviation) + 0.5, 0), 1) else 0.5 end end;
+        when 'dbsf' then case when maximum > minimum and deviation > 0 then least(greatest((score - mean) / (6 * deviation) + 0.5, 0), 1) else 0.5 end end;
 
 comment on function retrieval._fusion_share(text, bigint, double precision, double precision, double precision, double precision, double precision, integer) is
 'What a candidate of a leg adds to its fused score where the leg''s weight is 1.';
@@ -68,7 +68,8 @@ begin
         raise exception 'weights must be an object such as {"keyword": 1, "semantic": 1}' using errcode = 'invalid_parameter_value';
     end if;
     for weight in select * from jsonb_each(weights) loop
-        if jsonb_typeof(weight.value) <> 'number' or weight.value::numeric not between 0 and 1000000 then
+        if jsonb_typeof(weight.value) <> 'number' or weight.value::numeric not between 0 and 1000000
+           or weight.value::numeric <> 0 and weight.value::numeric < 1e-300 then  -- no double precision
             raise exception 'weights: % must be a number from 0 to 1000000, not %', weight.key, weight.value
                 using errcode = 'invalid_parameter_value';
         end if;

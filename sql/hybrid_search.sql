@@ -43,6 +43,8 @@ declare
     owner constant retrieval.collections := retrieval._collection(collection);
     condition constant text := retrieval._filter_condition(owner, metadata_filter);
     request record;
+    -- duplicates are found by comparing all pairs
+    deepest constant integer := case when duplicate_similarity is null then 10000 else 1600 end;
     ranked record;
 begin
     perform retrieval._check_count('max_results', max_results);
@@ -57,10 +59,10 @@ begin
     perform retrieval._check_request(request, retrieval._given_legs(request));
     loop
         ranked := retrieval._ranking(owner, request, condition);
-        exit when cardinality(ranked.chunk_ids) = max_results or not ranked.is_full or request.candidates >= 10000
+        exit when cardinality(ranked.chunk_ids) = max_results or not ranked.is_full or request.candidates >= deepest
                or result_offset > 0 or num_nonnulls(per_document, duplicate_similarity) = 0;
         -- documents that hold many of the candidates, and near-duplicates, have left too few
-        request.candidates := least(4 * request.candidates, 10000);
+        request.candidates := least(4 * request.candidates, deepest);
     end loop;
     if current_setting('retrieval.explain', true) = 'on' then
         perform set_config('retrieval.explanation', ranked.explanation::text, true);

@@ -21,7 +21,7 @@ begin
     elsif metric = 'cosine' then
         return (select sum(best.similarity)
                 from unnest(query) q(token)
-                cross join lateral (select 1 - min(q.token <=> d.token) as similarity from unnest(document) d(token)) best);
+                cross join lateral (select case min(q.token <=> d.token) when 'NaN' then 0 else 1 - min(q.token <=> d.token) end as similarity from unnest(document) d(token)) best);
     elsif metric = 'inner_product' then
         return (select sum(best.similarity)
                 from unnest(query) q(token)
@@ -32,4 +32,4 @@ end;
 $$;
 
 comment on function retrieval.max_sim(halfvec[], halfvec[], text) is
-'The late-interaction score of a document for a query, each given by the vectors of its tokens: the sum over the query''s tokens of the largest similarity with a token of the document, their inner_product or their cosine. Null where either has none.';
+'The late-interaction score of a document for a query, each given by the vectors of its tokens: the sum over the query''s tokens of the largest similarity with a token of the document, their inner_product or their cosine, to which tokens of zeros add nothing. Null where either has none.';

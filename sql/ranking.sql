@@ -17,7 +17,7 @@ comment on function retrieval._fusion_settings(retrieval.collections, record) is
 
 -- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
 -- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
-create or replace function retrieval._leg_weight(owner retrieval.collections, weights jsonb, leg text, target retrieval.spaces)
+create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
     returns jsonb
     language plpgsql immutable
 as $$
@@ -26,15 +26,15 @@ declare
     calibrated constant jsonb := owner.settings #> array['calibration', target.space_id::text, 'weight'];
 begin
     return case
-        when weights is not null then jsonb_build_object('weight', coalesce(weights -> leg, '1'), 'weight_from', 'call')
+        when request.weights is not null then jsonb_build_object('weight', coalesce(request.weights -> leg, '1'), 'weight_from', 'call')
         when stored is not null then jsonb_build_object('weight', stored, 'weight_from', 'ranking')
         when calibrated is not null then jsonb_build_object('weight', calibrated, 'weight_from', 'calibration')
         else jsonb_build_object('weight', case target.kind when 'dense' then 0.7 else 1 end, 'weight_from', 'default') end;
 end;
 $$;
 
-comment on function retrieval._leg_weight(retrieval.collections, jsonb, text, retrieval.spaces) is
-'What a leg counts by the weights of a call, or without them, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
+comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
+'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
@@ -51,6 +51,7 @@ begin
     perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
     perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
     perform retrieval._check_leg_candidates(request.leg_candidates, legs);
+    perform retrieval._check_leg_signatures(coalesce(request.leg_signatures, '{}'), legs);
     if request.result_offset is null or request.result_offset < 0 then
         raise exception 'result_offset must be 0 or more, not %', coalesce(request.result_offset::text, 'null') using errcode = 'invalid_parameter_value';
     elsif request.result_offset > 0 and request.result_offset::bigint + request.max_results > request.candidates then
@@ -66,6 +67,15 @@ $$;
 
 comment on function retrieval._check_request(record, text[]) is '22023 where the arguments of a search with these legs are unusable.';
 
+-- What counts nothing has no order but that of the ids. So where the only legs that a search has are ones that count nothing
+-- beside others, as a space that calibrate has found useless, they are all that there is.
+create or replace function retrieval._counting_weights(weights jsonb)
+    returns jsonb
+    language sql immutable
+    return case when exists (select from jsonb_each(weights) w where w.value::double precision > 0) then weights else '{}' end;
+
+comment on function retrieval._counting_weights(jsonb) is 'These weights, or none, so that each leg counts 1, where they are all 0.';
+
 -- One leg after the other. Late interaction that is to order candidates takes the best by the fusion of the legs before it.
 create or replace function retrieval._run_legs(
     owner retrieval.collections, request record, condition text, settings jsonb,
@@ -77,7 +87,6 @@ declare
     depth integer;
     among bigint[];
     weight jsonb;
-    proposing jsonb := '{}';
     found_chunks record;
     started timestamptz;
 begin
@@ -88,27 +97,29 @@ begin
         started := clock_timestamp();
         if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and weights <> '{}' then
             among := array(select f.id from retrieval.fuse(
-                               legs, chunk_ids, scores, settings ->> 'fusion', proposing, (settings ->> 'rrf_k')::integer) f limit depth);
+                               legs, chunk_ids, scores, settings ->> 'fusion', retrieval._counting_weights(weights), (settings ->> 'rrf_k')::integer) f limit depth);
         end if;
         found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
-        weight := retrieval._leg_weight(owner, request.weights, leg.leg, leg.target);
+        weight := retrieval._leg_weight(owner, request, leg.leg, leg.target);
         legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
         chunk_ids := chunk_ids || found_chunks.chunk_ids;
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
-        -- where the others are to count nothing they propose by the weights that they have of themselves
-        proposing := case when weights @@ '$.* > 0' then weights
-                          else proposing || jsonb_build_object(leg.leg, retrieval._leg_weight(owner, null, leg.leg, leg.target) -> 'weight') end;
-        is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
+        is_full := is_full or among is null and request.leg_candidates -> leg.leg is null and cardinality(found_chunks.chunk_ids) >= depth;
         report := report || (weight || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
+    if retrieval._counting_weights(weights) <> weights then
+        weights := '{}';
+        report := (select jsonb_agg(r.done || '{"weight": 1, "weight_from": "default"}' order by r.number)
+                   from jsonb_array_elements(report) with ordinality r(done, number));
+    end if;
 end;
 $$;
 
 comment on function retrieval._run_legs(retrieval.collections, record, text, jsonb) is
-'The candidates of all legs with their scores, the weights of the legs, and what each did. is_full: asked for more, a leg might find more.';
+'The candidates of all legs with their scores, the weights of the legs, and what each did. is_full: with more candidates a leg might find more; those of leg_candidates are as many as they are.';
 
 -- Steps on a ranking that is given, and returned, best first.
 create or replace function retrieval._refine(

@@ -83,10 +83,10 @@ begin
     if jsonb_typeof(leg_candidates) is distinct from 'object' then
         raise exception 'leg_candidates must be an object such as {"keyword": 200}' using errcode = 'invalid_parameter_value';
     end if;
-    for depth in select * from jsonb_each_text(leg_candidates) loop
+    for depth in select * from jsonb_each(leg_candidates) loop
         perform retrieval._check_leg('leg_candidates', depth.key, legs);
-        if depth.value is null or depth.value !~ '^\d{1,9}$' then
-            raise exception 'leg_candidates: % must be a whole number, not %', depth.key, coalesce(depth.value, 'null')
+        if jsonb_typeof(depth.value) <> 'number' or depth.value::text !~ '^\d{1,9}$' then
+            raise exception 'leg_candidates: % must be a whole number from 1 to 10000, not %', depth.key, depth.value
                 using errcode = 'invalid_parameter_value';
         end if;
         perform retrieval._check_count('leg_candidates: ' || depth.key, depth.value::bigint);
@@ -96,6 +96,29 @@ $$;
 
 comment on function retrieval._check_leg_candidates(jsonb, text[]) is '22023 where the depths of legs are unusable.';
 
+-- A signature that is for no leg would be one that nobody checks.
+create or replace function retrieval._check_leg_signatures(leg_signatures jsonb, legs text[])
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    signature record;
+begin
+    if jsonb_typeof(leg_signatures) <> 'object' then
+        raise exception 'leg_signatures must be an object such as {"sparse": {"model": "a"}}' using errcode = 'invalid_parameter_value';
+    end if;
+    for signature in select * from jsonb_each(leg_signatures) loop
+        perform retrieval._check_leg('leg_signatures', signature.key, legs);
+        if jsonb_typeof(signature.value) <> 'object' then
+            raise exception 'leg_signatures: % must be an object such as {"model": "a"}, not %', signature.key, signature.value
+                using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+end;
+$$;
+
+comment on function retrieval._check_leg_signatures(jsonb, text[]) is '22023 where the signatures of legs are unusable.';
+
 -- As text every kind of query is the same to the functions that pass it on; halves survive that exactly.
 create or replace function retrieval._embedding_text(space text, embedding jsonb, kind text)
     returns text
@@ -103,41 +126,51 @@ create or replace function retrieval._embedding_text(space text, embedding jsonb
     set search_path from current
 as $$
 begin
+    if jsonb_typeof(embedding) = 'null' then
+        raise exception 'it is null' using errcode = 'null_value_not_allowed';
+    end if;
     return case kind
         when 'multivector' then (select array_agg(t.token::text::halfvec order by t.number)::text
                                  from jsonb_array_elements(embedding) with ordinality t(token, number))
         when 'sparse' then (embedding #>> '{}')::sparsevec::text
         else (embedding #>> '{}')::halfvec::text end;
-exception when data_exception then
-    raise exception 'query_embeddings: the value of % is not %: %', quote_ident(space),
+exception when data_exception or program_limit_exceeded then
+    raise exception 'query_embeddings: the value of % must be %', quote_ident(space),
                     case kind when 'dense' then 'a vector such as [0.1, 0.2]' when 'sparse' then 'a sparse vector such as "{1:0.5}/30522"'
-                              else 'an array of vectors' end, sqlerrm using errcode = 'invalid_parameter_value';
+                              else 'an array of vectors such as [[0.1, 0.2]]' end
+        using errcode = 'invalid_parameter_value', detail = sqlerrm;
 end;
 $$;
 
 comment on function retrieval._embedding_text(text, jsonb, text) is
 'An embedding given as JSON, as the text of its kind of vector; an array of them for a multivector space.';
 
-create or replace function retrieval._check_leg_query(leg text, target retrieval.spaces, query text, signature jsonb)
+create or replace function retrieval._check_leg_query(leg text, target retrieval.spaces, query text, request record)
     returns void
     language plpgsql immutable
     set search_path from current
 as $$
+declare
+    signature constant jsonb := coalesce(case leg when 'semantic' then request.signature end, request.leg_signatures -> leg);
 begin
+    if target.kind <> 'multivector' then
+        perform retrieval._check_search_effort(target, coalesce(request.search_effort, 1));
+    end if;
     case target.kind
         when 'dense' then perform retrieval._check_embedding(target, query::halfvec, signature);
         when 'sparse' then perform retrieval._check_sparse_embedding(target, query::sparsevec, signature);
         else perform retrieval._check_query_tokens(target, query::halfvec[], signature);
     end case;
 exception when invalid_parameter_value then
-    if leg = any (retrieval._leg_names()) or sqlerrm like 'the embeddings of space %' then
+    if leg = any (retrieval._leg_names()) or sqlerrm !~ '^query_' then
         raise;
     end if;
-    raise exception 'query_embeddings: %: %', quote_ident(leg), sqlerrm using errcode = 'invalid_parameter_value';
+    -- the searches of a single space have another name for it
+    raise exception 'query_embeddings: the value of % %', quote_ident(leg), substring(sqlerrm from ' (.*)') using errcode = 'invalid_parameter_value';
 end;
 $$;
 
-comment on function retrieval._check_leg_query(text, retrieval.spaces, text, jsonb) is
+comment on function retrieval._check_leg_query(text, retrieval.spaces, text, record) is
 '22023 where the query of a leg cannot be compared with the embeddings of its space.';
 
 create or replace function retrieval._search_legs(owner retrieval.collections, request record)
@@ -152,12 +185,12 @@ begin
     end if;
     if request.query_embedding is not null then
         leg := 'semantic'; target := retrieval._space(owner, request.space); query := request.query_embedding::text;
-        perform retrieval._check_leg_query(leg, target, query, request.signature);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end if;
     if request.query_sparse is not null then
         leg := 'sparse'; target := retrieval._space(owner, null, leg); query := request.query_sparse::text;
-        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end if;
     for leg, query in select e.key, e.value::text from jsonb_each(request.query_embeddings) e order by e.key loop
@@ -166,13 +199,13 @@ begin
         end if;
         target := retrieval._space(owner, leg, null);
         query := retrieval._embedding_text(leg, query::jsonb, target.kind);
-        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end loop;
     -- last, because it may order what the others have found
     if request.query_tokens is not null then
         leg := 'late_interaction'; target := retrieval._space(owner, null, 'multivector'); query := request.query_tokens::text;
-        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end if;
 end;

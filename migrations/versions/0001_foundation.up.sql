@@ -1386,6 +1386,9 @@ as $$
 declare
     differing text;
 begin
+    if jsonb_typeof(signature) <> 'object' then
+        raise exception 'signature must be an object such as {"model": "a"}, not %', signature using errcode = 'invalid_parameter_value';
+    end if;
     select string_agg(format('%s is %s, the space has %s', k.key, coalesce(signature -> k.key, 'null'), coalesce(space.signature -> k.key, 'null')), '; ' order by k.key)
     into differing
     from (select jsonb_object_keys(signature) union select jsonb_object_keys(space.signature) where signature is not null) k(key)
@@ -3116,7 +3119,7 @@ create or replace function retrieval._fusion_share(
     return case fusion
         when 'rrf' then retrieval._reciprocal_rank(rank, rrf_k)
         when 'relative' then retrieval._relative_score(score, minimum, maximum)
-        when 'dbsf' then case when maximum > minimum then least(greatest((score - mean) / (6 * deviation) + 0.5, 0), 1) else 0.5 end end;
+        when 'dbsf' then case when maximum > minimum and deviation > 0 then least(greatest((score - mean) / (6 * deviation) + 0.5, 0), 1) else 0.5 end end;
 
 comment on function retrieval._fusion_share(text, bigint, double precision, double precision, double precision, double precision, double precision, integer) is
 'What a candidate of a leg adds to its fused score where the leg''s weight is 1.';
@@ -3134,7 +3137,8 @@ begin
         raise exception 'weights must be an object such as {"keyword": 1, "semantic": 1}' using errcode = 'invalid_parameter_value';
     end if;
     for weight in select * from jsonb_each(weights) loop
-        if jsonb_typeof(weight.value) <> 'number' or weight.value::numeric not between 0 and 1000000 then
+        if jsonb_typeof(weight.value) <> 'number' or weight.value::numeric not between 0 and 1000000
+           or weight.value::numeric <> 0 and weight.value::numeric < 1e-300 then  -- no double precision
             raise exception 'weights: % must be a number from 0 to 1000000, not %', weight.key, weight.value
                 using errcode = 'invalid_parameter_value';
         end if;
@@ -3630,7 +3634,7 @@ begin
     elsif metric = 'cosine' then
         return (select sum(best.similarity)
                 from unnest(query) q(token)
-                cross join lateral (select 1 - min(q.token <=> d.token) as similarity from unnest(document) d(token)) best);
+                cross join lateral (select case min(q.token <=> d.token) when 'NaN' then 0 else 1 - min(q.token <=> d.token) end as similarity from unnest(document) d(token)) best);
     elsif metric = 'inner_product' then
         return (select sum(best.similarity)
                 from unnest(query) q(token)
@@ -3641,7 +3645,7 @@ end;
 $$;
 
 comment on function retrieval.max_sim(halfvec[], halfvec[], text) is
-'The late-interaction score of a document for a query, each given by the vectors of its tokens: the sum over the query''s tokens of the largest similarity with a token of the document, their inner_product or their cosine. Null where either has none.';
+'The late-interaction score of a document for a query, each given by the vectors of its tokens: the sum over the query''s tokens of the largest similarity with a token of the document, their inner_product or their cosine, to which tokens of zeros add nothing. Null where either has none.';
 -- end
 
 -- begin sql/late_interaction_search.sql
@@ -4028,10 +4032,10 @@ begin
     if jsonb_typeof(leg_candidates) is distinct from 'object' then
         raise exception 'leg_candidates must be an object such as {"keyword": 200}' using errcode = 'invalid_parameter_value';
     end if;
-    for depth in select * from jsonb_each_text(leg_candidates) loop
+    for depth in select * from jsonb_each(leg_candidates) loop
         perform retrieval._check_leg('leg_candidates', depth.key, legs);
-        if depth.value is null or depth.value !~ '^\d{1,9}$' then
-            raise exception 'leg_candidates: % must be a whole number, not %', depth.key, coalesce(depth.value, 'null')
+        if jsonb_typeof(depth.value) <> 'number' or depth.value::text !~ '^\d{1,9}$' then
+            raise exception 'leg_candidates: % must be a whole number from 1 to 10000, not %', depth.key, depth.value
                 using errcode = 'invalid_parameter_value';
         end if;
         perform retrieval._check_count('leg_candidates: ' || depth.key, depth.value::bigint);
@@ -4041,6 +4045,29 @@ $$;
 
 comment on function retrieval._check_leg_candidates(jsonb, text[]) is '22023 where the depths of legs are unusable.';
 
+-- A signature that is for no leg would be one that nobody checks.
+create or replace function retrieval._check_leg_signatures(leg_signatures jsonb, legs text[])
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    signature record;
+begin
+    if jsonb_typeof(leg_signatures) <> 'object' then
+        raise exception 'leg_signatures must be an object such as {"sparse": {"model": "a"}}' using errcode = 'invalid_parameter_value';
+    end if;
+    for signature in select * from jsonb_each(leg_signatures) loop
+        perform retrieval._check_leg('leg_signatures', signature.key, legs);
+        if jsonb_typeof(signature.value) <> 'object' then
+            raise exception 'leg_signatures: % must be an object such as {"model": "a"}, not %', signature.key, signature.value
+                using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+end;
+$$;
+
+comment on function retrieval._check_leg_signatures(jsonb, text[]) is '22023 where the signatures of legs are unusable.';
+
 -- As text every kind of query is the same to the functions that pass it on; halves survive that exactly.
 create or replace function retrieval._embedding_text(space text, embedding jsonb, kind text)
     returns text
@@ -4048,41 +4075,51 @@ create or replace function retrieval._embedding_text(space text, embedding jsonb
     set search_path from current
 as $$
 begin
+    if jsonb_typeof(embedding) = 'null' then
+        raise exception 'it is null' using errcode = 'null_value_not_allowed';
+    end if;
     return case kind
         when 'multivector' then (select array_agg(t.token::text::halfvec order by t.number)::text
                                  from jsonb_array_elements(embedding) with ordinality t(token, number))
         when 'sparse' then (embedding #>> '{}')::sparsevec::text
         else (embedding #>> '{}')::halfvec::text end;
-exception when data_exception then
-    raise exception 'query_embeddings: the value of % is not %: %', quote_ident(space),
+exception when data_exception or program_limit_exceeded then
+    raise exception 'query_embeddings: the value of % must be %', quote_ident(space),
                     case kind when 'dense' then 'a vector such as [0.1, 0.2]' when 'sparse' then 'a sparse vector such as "{1:0.5}/30522"'
-                              else 'an array of vectors' end, sqlerrm using errcode = 'invalid_parameter_value';
+                              else 'an array of vectors such as [[0.1, 0.2]]' end
+        using errcode = 'invalid_parameter_value', detail = sqlerrm;
 end;
 $$;
 
 comment on function retrieval._embedding_text(text, jsonb, text) is
 'An embedding given as JSON, as the text of its kind of vector; an array of them for a multivector space.';
 
-create or replace function retrieval._check_leg_query(leg text, target retrieval.spaces, query text, signature jsonb)
+create or replace function retrieval._check_leg_query(leg text, target retrieval.spaces, query text, request record)
     returns void
     language plpgsql immutable
     set search_path from current
 as $$
+declare
+    signature constant jsonb := coalesce(case leg when 'semantic' then request.signature end, request.leg_signatures -> leg);
 begin
+    if target.kind <> 'multivector' then
+        perform retrieval._check_search_effort(target, coalesce(request.search_effort, 1));
+    end if;
     case target.kind
         when 'dense' then perform retrieval._check_embedding(target, query::halfvec, signature);
         when 'sparse' then perform retrieval._check_sparse_embedding(target, query::sparsevec, signature);
         else perform retrieval._check_query_tokens(target, query::halfvec[], signature);
     end case;
 exception when invalid_parameter_value then
-    if leg = any (retrieval._leg_names()) or sqlerrm like 'the embeddings of space %' then
+    if leg = any (retrieval._leg_names()) or sqlerrm !~ '^query_' then
         raise;
     end if;
-    raise exception 'query_embeddings: %: %', quote_ident(leg), sqlerrm using errcode = 'invalid_parameter_value';
+    -- the searches of a single space have another name for it
+    raise exception 'query_embeddings: the value of % %', quote_ident(leg), substring(sqlerrm from ' (.*)') using errcode = 'invalid_parameter_value';
 end;
 $$;
 
-comment on function retrieval._check_leg_query(text, retrieval.spaces, text, jsonb) is
+comment on function retrieval._check_leg_query(text, retrieval.spaces, text, record) is
 '22023 where the query of a leg cannot be compared with the embeddings of its space.';
 
 create or replace function retrieval._search_legs(owner retrieval.collections, request record)
@@ -4097,12 +4134,12 @@ begin
     end if;
     if request.query_embedding is not null then
         leg := 'semantic'; target := retrieval._space(owner, request.space); query := request.query_embedding::text;
-        perform retrieval._check_leg_query(leg, target, query, request.signature);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end if;
     if request.query_sparse is not null then
         leg := 'sparse'; target := retrieval._space(owner, null, leg); query := request.query_sparse::text;
-        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end if;
     for leg, query in select e.key, e.value::text from jsonb_each(request.query_embeddings) e order by e.key loop
@@ -4111,13 +4148,13 @@ begin
         end if;
         target := retrieval._space(owner, leg, null);
         query := retrieval._embedding_text(leg, query::jsonb, target.kind);
-        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end loop;
     -- last, because it may order what the others have found
     if request.query_tokens is not null then
         leg := 'late_interaction'; target := retrieval._space(owner, null, 'multivector'); query := request.query_tokens::text;
-        perform retrieval._check_leg_query(leg, target, query, request.leg_signatures -> leg);
+        perform retrieval._check_leg_query(leg, target, query, request);
         return next;
     end if;
 end;
@@ -4185,7 +4222,7 @@ comment on function retrieval._fusion_settings(retrieval.collections, record) is
 
 -- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
 -- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
-create or replace function retrieval._leg_weight(owner retrieval.collections, weights jsonb, leg text, target retrieval.spaces)
+create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
     returns jsonb
     language plpgsql immutable
 as $$
@@ -4194,15 +4231,15 @@ declare
     calibrated constant jsonb := owner.settings #> array['calibration', target.space_id::text, 'weight'];
 begin
     return case
-        when weights is not null then jsonb_build_object('weight', coalesce(weights -> leg, '1'), 'weight_from', 'call')
+        when request.weights is not null then jsonb_build_object('weight', coalesce(request.weights -> leg, '1'), 'weight_from', 'call')
         when stored is not null then jsonb_build_object('weight', stored, 'weight_from', 'ranking')
         when calibrated is not null then jsonb_build_object('weight', calibrated, 'weight_from', 'calibration')
         else jsonb_build_object('weight', case target.kind when 'dense' then 0.7 else 1 end, 'weight_from', 'default') end;
 end;
 $$;
 
-comment on function retrieval._leg_weight(retrieval.collections, jsonb, text, retrieval.spaces) is
-'What a leg counts by the weights of a call, or without them, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
+comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
+'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
@@ -4219,6 +4256,7 @@ begin
     perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
     perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
     perform retrieval._check_leg_candidates(request.leg_candidates, legs);
+    perform retrieval._check_leg_signatures(coalesce(request.leg_signatures, '{}'), legs);
     if request.result_offset is null or request.result_offset < 0 then
         raise exception 'result_offset must be 0 or more, not %', coalesce(request.result_offset::text, 'null') using errcode = 'invalid_parameter_value';
     elsif request.result_offset > 0 and request.result_offset::bigint + request.max_results > request.candidates then
@@ -4234,6 +4272,15 @@ $$;
 
 comment on function retrieval._check_request(record, text[]) is '22023 where the arguments of a search with these legs are unusable.';
 
+-- What counts nothing has no order but that of the ids. So where the only legs that a search has are ones that count nothing
+-- beside others, as a space that calibrate has found useless, they are all that there is.
+create or replace function retrieval._counting_weights(weights jsonb)
+    returns jsonb
+    language sql immutable
+    return case when exists (select from jsonb_each(weights) w where w.value::double precision > 0) then weights else '{}' end;
+
+comment on function retrieval._counting_weights(jsonb) is 'These weights, or none, so that each leg counts 1, where they are all 0.';
+
 -- One leg after the other. Late interaction that is to order candidates takes the best by the fusion of the legs before it.
 create or replace function retrieval._run_legs(
     owner retrieval.collections, request record, condition text, settings jsonb,
@@ -4245,7 +4292,6 @@ declare
     depth integer;
     among bigint[];
     weight jsonb;
-    proposing jsonb := '{}';
     found_chunks record;
     started timestamptz;
 begin
@@ -4256,27 +4302,29 @@ begin
         started := clock_timestamp();
         if leg.leg = 'late_interaction' and coalesce(request.late_interaction, 'candidates') = 'candidates' and weights <> '{}' then
             among := array(select f.id from retrieval.fuse(
-                               legs, chunk_ids, scores, settings ->> 'fusion', proposing, (settings ->> 'rrf_k')::integer) f limit depth);
+                               legs, chunk_ids, scores, settings ->> 'fusion', retrieval._counting_weights(weights), (settings ->> 'rrf_k')::integer) f limit depth);
         end if;
         found_chunks := retrieval._leg_candidates(owner, leg, among, condition, depth, request);
-        weight := retrieval._leg_weight(owner, request.weights, leg.leg, leg.target);
+        weight := retrieval._leg_weight(owner, request, leg.leg, leg.target);
         legs := legs || array_fill(leg.leg, array[cardinality(found_chunks.chunk_ids)]);
         chunk_ids := chunk_ids || found_chunks.chunk_ids;
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
-        -- where the others are to count nothing they propose by the weights that they have of themselves
-        proposing := case when weights @@ '$.* > 0' then weights
-                          else proposing || jsonb_build_object(leg.leg, retrieval._leg_weight(owner, null, leg.leg, leg.target) -> 'weight') end;
-        is_full := is_full or among is null and cardinality(found_chunks.chunk_ids) >= depth;
+        is_full := is_full or among is null and request.leg_candidates -> leg.leg is null and cardinality(found_chunks.chunk_ids) >= depth;
         report := report || (weight || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
+    if retrieval._counting_weights(weights) <> weights then
+        weights := '{}';
+        report := (select jsonb_agg(r.done || '{"weight": 1, "weight_from": "default"}' order by r.number)
+                   from jsonb_array_elements(report) with ordinality r(done, number));
+    end if;
 end;
 $$;
 
 comment on function retrieval._run_legs(retrieval.collections, record, text, jsonb) is
-'The candidates of all legs with their scores, the weights of the legs, and what each did. is_full: asked for more, a leg might find more.';
+'The candidates of all legs with their scores, the weights of the legs, and what each did. is_full: with more candidates a leg might find more; those of leg_candidates are as many as they are.';
 
 -- Steps on a ranking that is given, and returned, best first.
 create or replace function retrieval._refine(
@@ -4410,6 +4458,8 @@ declare
     owner constant retrieval.collections := retrieval._collection(collection);
     condition constant text := retrieval._filter_condition(owner, metadata_filter);
     request record;
+    -- duplicates are found by comparing all pairs
+    deepest constant integer := case when duplicate_similarity is null then 10000 else 1600 end;
     ranked record;
 begin
     perform retrieval._check_count('max_results', max_results);
@@ -4424,10 +4474,10 @@ begin
     perform retrieval._check_request(request, retrieval._given_legs(request));
     loop
         ranked := retrieval._ranking(owner, request, condition);
-        exit when cardinality(ranked.chunk_ids) = max_results or not ranked.is_full or request.candidates >= 10000
+        exit when cardinality(ranked.chunk_ids) = max_results or not ranked.is_full or request.candidates >= deepest
                or result_offset > 0 or num_nonnulls(per_document, duplicate_similarity) = 0;
         -- documents that hold many of the candidates, and near-duplicates, have left too few
-        request.candidates := least(4 * request.candidates, 10000);
+        request.candidates := least(4 * request.candidates, deepest);
     end loop;
     if current_setting('retrieval.explain', true) = 'on' then
         perform set_config('retrieval.explanation', ranked.explanation::text, true);
