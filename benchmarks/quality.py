@@ -46,7 +46,7 @@ DEPTH = 100
 RERANKED = 50
 
 Floats = NDArray[np.float32]
-Run = dict[str, dict[str, float]]
+Hits = list[tuple[int, float]]
 
 
 @dataclass
@@ -57,8 +57,8 @@ class Question:
     words: str
     embedding: Floats
     tokens: Floats | None
-    keyword: list[tuple[str, float]] = field(default_factory=list)
-    semantic: list[tuple[str, float]] = field(default_factory=list)
+    keyword: Hits = field(default_factory=list)
+    semantic: Hits = field(default_factory=list)
 
 
 class Encoders:
@@ -128,6 +128,7 @@ class Loaded:
         )
         chunks = {row.document_key: row.chunk_id for row in rows}
         self.chunk_ids = [chunks[each["document_key"]] for each in judged.documents]
+        self.keys = {chunk: key for key, chunk in chunks.items()}
         vectors, tokens = encoders.documents(judged)
         self._put("dense", vectors)
         if tokens is not None:
@@ -151,12 +152,12 @@ class Loaded:
             self._call("build_index", **shared)
         self._call("activate_space", **shared)
 
-    def hits(self, search: TableValuedAlias) -> list[tuple[str, float]]:
-        """Keys and scores, best first."""
-        rows = self.connection.execute(select(search.c.document_key, search.c.score))
-        return [(row.document_key, row.score) for row in rows]
+    def hits(self, search: TableValuedAlias) -> Hits:
+        """Chunks and scores, best first."""
+        rows = self.connection.execute(select(search.c.chunk_id, search.c.score))
+        return [(row.chunk_id, row.score) for row in rows]
 
-    def hybrid(self, question: Question, **options: Any) -> list[tuple[str, float]]:
+    def hybrid(self, question: Question, **options: Any) -> Hits:
         """What hybrid_search finds."""
         return self.hits(
             orm.hybrid_search(
@@ -170,7 +171,7 @@ class Loaded:
             each.keyword = self.hits(orm.keyword_search(NAME, each.words, max_results=DEPTH))
             each.semantic = self.hits(orm.semantic_search(NAME, each.embedding, max_results=DEPTH))
 
-    def fused(self, question: Question, fusion: str, share: float) -> list[tuple[str, float]]:
+    def fused(self, question: Question, fusion: str, share: float) -> Hits:
         """The two legs fused by `retrieval.fuse`."""
         found = [("keyword", *hit) for hit in question.keyword]
         found += [("semantic", *hit) for hit in question.semantic]
@@ -213,33 +214,36 @@ def systems(loaded: Loaded, reranker: CrossEncoderReranker | None) -> Iterator[t
     )
     if reranker is not None:
         texts = {
-            d["document_key"]: f"{d['title']}\n{d['content']}" for d in loaded.judged.documents
+            chunk: f"{each['title']}\n{each['content']}"
+            for chunk, each in zip(loaded.chunk_ids, loaded.judged.documents, strict=True)
         }
         yield "reranked", lambda each: reranked(reranker, texts, each, loaded.hybrid(each))
 
 
 def reranked(
     reranker: CrossEncoderReranker,
-    texts: Mapping[str, str],
+    texts: Mapping[int, str],
     question: Question,
-    hits: Sequence[tuple[str, float]],
-) -> list[tuple[str, float]]:
+    hits: Hits,
+) -> Hits:
     """The best hits by the cross-encoder, the others after them."""
-    best = [key for key, _ in hits[:RERANKED]]
-    scores = reranker.score(question.words, [texts[key] for key in best])
+    best = [chunk for chunk, _ in hits[:RERANKED]]
+    scores = reranker.score(question.words, [texts[chunk] for chunk in best])
     order = np.argsort(-scores, kind="stable")
     return [(best[place], float(scores[place])) for place in order] + list(hits[RERANKED:])
 
 
 def measured(
-    judged: Judged, questions: Sequence[Question], system: Callable[[Question], Any]
+    loaded: Loaded, questions: Sequence[Question], system: Callable[[Question], Hits]
 ) -> list[float]:
     # ranks instead of scores: otherwise ir-measures orders ties by key
-    run: Run = {
-        each.key: {key: 1 / rank for rank, (key, _) in enumerate(system(each), start=1)}
+    run = {
+        each.key: {
+            loaded.keys[chunk]: 1 / rank for rank, (chunk, _) in enumerate(system(each), start=1)
+        }
         for each in questions
     }
-    relevant = {each.key: judged.judgements[each.key] for each in questions}
+    relevant = {each.key: loaded.judged.judgements[each.key] for each in questions}
     values = ir_measures.calc_aggregate(MEASURES, relevant, run)
     return [values[measure] for measure in MEASURES]
 
@@ -266,17 +270,17 @@ def compare(engine: Engine, judged: Judged, encoders: Encoders, most: int, reran
         first, second = questions[0::2], questions[1::2]
         tried = {
             (fusion, share): measured(
-                judged, first, lambda each, f=fusion, s=share: loaded.fused(each, f, s)
+                loaded, first, lambda each, f=fusion, s=share: loaded.fused(each, f, s)
             )[0]
             for fusion in FUSIONS
             for share in SHARES
         }
         legs = [
-            measured(judged, first, lambda each, leg=leg: getattr(each, leg))[0]
+            measured(loaded, first, lambda each, leg=leg: getattr(each, leg))[0]
             for leg in ("keyword", "semantic")
         ]
         reported = {
-            name: measured(judged, second, system)
+            name: measured(loaded, second, system)
             for name, system in systems(loaded, reranker)
             if name != "late interaction" or encoders.multi_vector is not None
         }
