@@ -71,10 +71,11 @@ class Encoders:
 
     def _token_encoder(self) -> Any:
         from sentence_transformers import MultiVectorEncoder
+        from sentence_transformers.base.modules import Normalize
         from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
-        from sentence_transformers.sentence_transformer.modules import Normalize
 
-        return MultiVectorEncoder(modules=[self.dense[0], MultiVectorMask(), Normalize()])
+        normalize = Normalize(module_input_name="token_embeddings")
+        return MultiVectorEncoder(modules=[self.dense[0], MultiVectorMask(), normalize])
 
     def documents(self, judged: Judged) -> tuple[Floats, list[Floats] | None]:
         """A vector for each document and, where wanted, its vectors of tokens."""
@@ -88,7 +89,9 @@ class Encoders:
                 np.savez(stored, documents=vectors.astype(np.float16))
         if len(vectors) != len(texts):
             raise SystemExit(f"{stored} is not of the {len(texts)} documents of {judged.name}")
-        return vectors, self.multi_vector and self.multi_vector.encode_document(texts)
+        if self.multi_vector is None:
+            return vectors, None
+        return vectors, self.multi_vector.encode_document(texts, convert_to_numpy=True)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Unit vectors."""
@@ -101,7 +104,9 @@ class Encoders:
         if most and len(keys) > most:
             keys = [keys[number * len(keys) // most] for number in range(most)]
         words = [judged.questions[key] for key in keys]
-        tokens = self.multi_vector.encode_query(words) if self.multi_vector else [None] * len(keys)
+        tokens = [None] * len(keys)
+        if self.multi_vector is not None:
+            tokens = self.multi_vector.encode_query(words, convert_to_numpy=True)
         return [
             Question(*each) for each in zip(keys, words, self.encode(words), tokens, strict=True)
         ]
