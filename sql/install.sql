@@ -55,6 +55,7 @@ where e.extname = 'vector';
 \ir recommend.sql
 \ir recommend_documents.sql
 \ir more_like_this.sql
+\ir count_matches.sql
 \ir put_documents.sql
 \ir delete_documents.sql
 \ir tidy_collection.sql
