@@ -36,6 +36,8 @@ drop function if exists retrieval._put_statement;
 drop function if exists retrieval.tidy_collection;
 drop function if exists retrieval.delete_documents;
 drop function if exists retrieval.put_documents;
+drop function if exists retrieval.facets;
+drop function if exists retrieval._check_facet_keys;
 drop function if exists retrieval.count_matches;
 drop function if exists retrieval._matching_chunks;
 drop function if exists retrieval._keyword_matches;
