@@ -10,6 +10,8 @@ from retrieval.orm.embeddings import (
 )
 from retrieval.orm.functions import (
     call,
+    count_matches,
+    facets,
     fuse,
     hybrid_search,
     keyword_search,
@@ -56,6 +58,8 @@ __all__ = [
     "cache_embeddings_statement",
     "cached_embeddings_statement",
     "call",
+    "count_matches",
+    "facets",
     "fuse",
     "hybrid_search",
     "keyword_search",

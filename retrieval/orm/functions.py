@@ -26,6 +26,7 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
@@ -57,6 +58,7 @@ _TYPES: dict[str, Any] = {
     "documents": JSONB(),
     "example_chunk": BigInteger(),
     "example_document": Text(),
+    "exact": Boolean(),
     "exclude_documents": Boolean(),
     "field_weights": JSONB(),
     "force": Boolean(),
@@ -64,10 +66,12 @@ _TYPES: dict[str, Any] = {
     "index_method": Text(),
     "index_options": JSONB(),
     "key": Text(),
+    "keys": ARRAY(Text),
     "keyword_operator": Text(),
     "kind": Text(),
     "legs": ARRAY(Text),
     "max_results": Integer(),
+    "max_values": Integer(),
     "maximum_bytes": BigInteger(),
     "metadata_filter": JSONB(),
     "metric": Text(),
@@ -277,6 +281,39 @@ def more_like_this(
 ) -> TableValuedAlias:
     """The chunks most like a document, or a chunk, by its words, as a selectable."""
     return _search("more_like_this", _columns("keyword"), locals())
+
+
+def facets(
+    collection: str,
+    keys: Sequence[str] | ColumnElement[Any],
+    query_text: str | None = None,
+    *,
+    metadata_filter: Mapping[str, Any] | None = None,
+    keyword_operator: str | None = None,
+    max_values: int | None = None,
+    chunk_ids: Sequence[int] | ColumnElement[Any] | None = None,
+) -> TableValuedAlias:
+    """How many of the matches have which value of a metadata key, as a selectable."""
+    called = call("facets", **locals())
+    return called.table_valued(
+        column("key", Text),
+        column("value", JSONB),
+        column("documents", BigInteger),
+        column("chunks", BigInteger),
+        name="facets",
+    )
+
+
+def count_matches(
+    collection: str,
+    query_text: str,
+    *,
+    metadata_filter: Mapping[str, Any] | None = None,
+    keyword_operator: str | None = None,
+    exact: bool | None = None,
+) -> ColumnElement[int]:
+    """How many chunks keyword search considers, as an expression: `select(count_matches(...))`."""
+    return type_coerce(call("count_matches", **locals()), BigInteger)
 
 
 def fuse(

@@ -30,6 +30,7 @@ SEARCHES: list[Callable[..., TableValuedAlias]] = [
     orm.recommend,
     orm.recommend_documents,
     orm.more_like_this,
+    orm.facets,
 ]
 DOCUMENTS = [
     Document("jacket", "A warm jacket for the winter.", metadata={"price": 90}),
@@ -130,6 +131,34 @@ def test_what_is_like_a_document(shop: Retriever) -> None:
     with Session(shop.engine) as session:
         hits = orm.more_like_this("handbook", "jacket")
         assert session.scalars(select(hits.c.document_key)).all() == ["boots"]
+
+
+def test_what_is_found_is_counted(shop: Retriever) -> None:
+    facets = orm.facets("handbook", ["price", "season"], "warm", max_values=1)
+    counts = select(facets.c.key, facets.c.value, facets.c.documents, facets.c.chunks)
+    found = orm.keyword_search("handbook", "warm cold", metadata_filter={"price": {"$gt": 100}})
+    chunk_ids = func.array(select(found.c.chunk_id).scalar_subquery())
+    of_those = orm.facets("handbook", ["price"], chunk_ids=chunk_ids)
+    with Session(shop.engine) as session:
+        assert session.execute(counts).all() == [("price", 90, 1, 1)]
+        assert session.scalars(select(of_those.c.value)).all() == [120]
+        assert session.scalar(select(orm.count_matches("handbook", "warm"))) == 2
+        condition = {"price": {"$gt": 100}}
+        counted = orm.count_matches("handbook", "warm", metadata_filter=condition, exact=True)
+        assert session.scalar(select(counted + 1)) == 2
+
+
+def test_a_count_takes_what_the_function_takes(connection: Connection) -> None:
+    row = connection.execute(
+        text(
+            "select proargnames, pronargdefaults from pg_proc "
+            "where pronamespace = 'retrieval'::regnamespace and proname = 'count_matches'"
+        )
+    ).one()
+    parameters = inspect.signature(orm.count_matches).parameters
+    assert list(parameters) == row.proargnames
+    optional = [name for name, each in parameters.items() if each.default is None]
+    assert optional == row.proargnames[-row.pronargdefaults :]
 
 
 def test_an_argument_that_is_not_json() -> None:
