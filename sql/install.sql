@@ -67,6 +67,8 @@ where e.extname = 'vector';
 \ir recommend_documents.sql
 \ir more_like_this.sql
 \ir calibrate.sql
+\ir count_matches.sql
+\ir facets.sql
 \ir put_documents.sql
 \ir delete_documents.sql
 \ir tidy_collection.sql

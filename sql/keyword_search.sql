@@ -3,13 +3,21 @@
 -- The query's conditions as SQL on a chunk c; null where it has none. Each chunk answers to its own configuration.
 create or replace function retrieval._chunk_condition(collection_id bigint, query_text text, keyword_operator text)
     returns text
-    language sql stable
-    return (select case count(*) filter (where numnode(q.condition) > 0) when 0 then null
-                   else string_agg(format('c.text_config = %L', q.text_config)
-                                   || case when numnode(q.condition) > 0 then format(' and c.lexemes @@ %L', q.condition) else '' end,
-                                   ' or ') end
-            from (select t.text_config, retrieval._query_condition(t.text_config, query_text, keyword_operator) as condition
-                  from unnest((retrieval._text_statistics(collection_id)).text_configs) t(text_config)) q);
+    language plpgsql stable
+as $$
+begin
+    if keyword_operator = 'or' and query_text !~ '["-]' then
+        return null;
+    end if;
+    return (
+        select case count(*) filter (where numnode(q.condition) > 0) when 0 then null
+               else string_agg(format('c.text_config = %L', q.text_config)
+                               || case when numnode(q.condition) > 0 then format(' and c.lexemes @@ %L', q.condition) else '' end,
+                               ' or ') end
+        from (select t.text_config, retrieval._query_condition(t.text_config, query_text, keyword_operator) as condition
+              from unnest((retrieval._text_statistics(collection_id)).text_configs) t(text_config)) q);
+end;
+$$;
 
 comment on function retrieval._chunk_condition(bigint, text, text) is
 'What a chunk must fulfil besides holding a word of the query, as SQL; null where that is nothing.';
@@ -54,7 +62,6 @@ create or replace function retrieval._keyword_candidates(
 as $$
 declare
     fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
-    condition text;
     term record;
 begin
     select array_agg(retrieval._counted_word(k.lexeme, fields)) as words, array_agg(k.weight) as weights, array_agg(k.bound) as bounds,
@@ -64,12 +71,9 @@ begin
     if term.words is null then
         return;
     end if;
-    if keyword_operator <> 'or' or query_text ~ '["-]' then  -- else there is none
-        condition := retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator);
-    end if;
     return query select * from retrieval._best_chunks(
         collection.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
-        fields, condition, filter_condition, candidates);
+        fields, retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator), filter_condition, candidates);
 end;
 $$;
 

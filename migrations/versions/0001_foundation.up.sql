@@ -2489,13 +2489,21 @@ comment on function retrieval._best_chunks(bigint, text[], double precision[], d
 -- The query's conditions as SQL on a chunk c; null where it has none. Each chunk answers to its own configuration.
 create or replace function retrieval._chunk_condition(collection_id bigint, query_text text, keyword_operator text)
     returns text
-    language sql stable
-    return (select case count(*) filter (where numnode(q.condition) > 0) when 0 then null
-                   else string_agg(format('c.text_config = %L', q.text_config)
-                                   || case when numnode(q.condition) > 0 then format(' and c.lexemes @@ %L', q.condition) else '' end,
-                                   ' or ') end
-            from (select t.text_config, retrieval._query_condition(t.text_config, query_text, keyword_operator) as condition
-                  from unnest((retrieval._text_statistics(collection_id)).text_configs) t(text_config)) q);
+    language plpgsql stable
+as $$
+begin
+    if keyword_operator = 'or' and query_text !~ '["-]' then
+        return null;
+    end if;
+    return (
+        select case count(*) filter (where numnode(q.condition) > 0) when 0 then null
+               else string_agg(format('c.text_config = %L', q.text_config)
+                               || case when numnode(q.condition) > 0 then format(' and c.lexemes @@ %L', q.condition) else '' end,
+                               ' or ') end
+        from (select t.text_config, retrieval._query_condition(t.text_config, query_text, keyword_operator) as condition
+              from unnest((retrieval._text_statistics(collection_id)).text_configs) t(text_config)) q);
+end;
+$$;
 
 comment on function retrieval._chunk_condition(bigint, text, text) is
 'What a chunk must fulfil besides holding a word of the query, as SQL; null where that is nothing.';
@@ -2540,7 +2548,6 @@ create or replace function retrieval._keyword_candidates(
 as $$
 declare
     fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
-    condition text;
     term record;
 begin
     select array_agg(retrieval._counted_word(k.lexeme, fields)) as words, array_agg(k.weight) as weights, array_agg(k.bound) as bounds,
@@ -2550,12 +2557,9 @@ begin
     if term.words is null then
         return;
     end if;
-    if keyword_operator <> 'or' or query_text ~ '["-]' then  -- else there is none
-        condition := retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator);
-    end if;
     return query select * from retrieval._best_chunks(
         collection.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
-        fields, condition, filter_condition, candidates);
+        fields, retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator), filter_condition, candidates);
 end;
 $$;
 
@@ -5115,6 +5119,163 @@ $$;
 
 comment on function retrieval.calibrate(text, text, integer, boolean) is
 'Finds what a dense space (without a name: the active one) should count in hybrid searches beside keyword 1, from how far its neighbours agree with those by words, over a sample of chunks, and stores it with the collection. weight: 0 for a space whose neighbours never agree, 1 for one that agrees in 0.3 or more. Fewer than 20 chunks that ten chunks of other documents share words with say nothing: weight is null, and nothing is stored. Calibrate again when the collection has become another one. store false: says it only.';
+-- end
+
+-- begin sql/count_matches.sql
+-- Which chunks a keyword search considers: those that hold one of the words it ranks by and fulfil its conditions. How
+-- many hold one is expected from the words' document frequencies, as if words stood together only by chance: never less
+-- than the largest of these, never more than their sum or than there are chunks, and certain where there is one word.
+create or replace function retrieval._keyword_matches(
+    collection retrieval.collections, query_text text, keyword_operator text,
+    out words text, out condition text, out expected double precision, out certain boolean)
+    language plpgsql stable
+    set client_min_messages = warning
+as $$
+declare
+    fields constant double precision[] := retrieval._field_weights(collection.settings -> 'field_weights');
+    total constant double precision := retrieval._chunk_count(collection.collection_id);
+begin
+    select string_agg(retrieval._counted_word(k.lexeme, fields), ' | '),
+           total * (1 - exp(greatest(sum(ln(greatest(1 - k.document_frequency / total, 1e-300))), -690))), count(*) = 1
+    into words, expected, certain
+    from retrieval._keyword_terms(collection.collection_id, query_text, fields) k;
+    if words is not null then
+        condition := retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator);
+        certain := certain and condition is null and 0 <> all (fields);
+    end if;
+end;
+$$;
+
+comment on function retrieval._keyword_matches(retrieval.collections, text, text) is
+'What a query demands of a chunk: to match words, a tsquery as text, and to fulfil condition, SQL on a chunk c; words is null where none occurs, condition where there is none. expected: how many chunks match words; certain: that many fulfil all.';
+
+create or replace function retrieval._matching_chunks(collection_id bigint, words text, condition text, filter_condition text)
+    returns text
+    language sql immutable
+    return format('retrieval.chunks c where c.collection_id = %s%s%s%s', collection_id,
+                  ' and c.lexemes @@ ' || quote_literal(words), ' and (' || condition || ')', ' and (' || filter_condition || ')');
+
+comment on function retrieval._matching_chunks(bigint, text, text, text) is
+'The chunks c of a collection that fulfil conditions, in SQL, as what follows "from"; null is no condition.';
+
+create or replace function retrieval.count_matches(
+    collection text,
+    query_text text,
+    metadata_filter jsonb default null,
+    keyword_operator text default 'or',
+    exact boolean default false)
+    returns bigint
+    language plpgsql stable
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+    filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
+    matches record;
+    counted bigint;
+begin
+    perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
+    matches := retrieval._keyword_matches(target, query_text, keyword_operator);
+    if matches.words is null then
+        return 0;
+    end if;
+    if matches.condition is not null and not exact then
+        -- what fulfils a phrase holds its words, so the two do not thin each other out
+        matches.expected := least(matches.expected, retrieval._estimate_rows(
+            'select from ' || retrieval._matching_chunks(target.collection_id, null, matches.condition, null)));
+    end if;
+    if (filter_condition is not null or row_security_active('retrieval.chunks')) and not exact then
+        matches.certain := false;
+        matches.expected := matches.expected * least(1, retrieval._estimate_rows(
+            'select from ' || retrieval._matching_chunks(target.collection_id, null, null, filter_condition))
+            / retrieval._chunk_count(target.collection_id));
+    end if;
+    -- few are counted quickly, and few are what a reader can see to be wrong
+    if exact or matches.expected < 1000 and not matches.certain then
+        execute 'select count(*) from '
+                || retrieval._matching_chunks(target.collection_id, matches.words, matches.condition, filter_condition)
+            into counted;
+    end if;
+    return coalesce(counted, round(matches.expected));
+end;
+$$;
+
+comment on function retrieval.count_matches(text, text, jsonb, text, boolean) is
+'How many chunks a keyword search considers, for a line such as "about 1,200 results". Below 1,000 the number is exact, and so it is for one word without filter or condition; above, words alone are estimated within some ten percent, with a filter mostly within half, with phrases, exclusions or keyword_operator ''and'' as the planner guesses, which can be ten times off. Costs a millisecond or two. exact => true counts, and costs as much as a search or more. 0 where nothing matches.';
+-- end
+
+-- begin sql/facets.sql
+-- How many of the matches have which value of a key, for the filters that a page offers beside its results. A value
+-- counts where a filter {key: value} would find it: a scalar, or an array's element that is one. All chunks of a document
+-- have its metadata, so those are taken apart once a document, and equal ones once.
+create or replace function retrieval._check_facet_keys(keys text[])
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    repeated text;
+begin
+    if keys is null or array_position(keys, null) is not null then
+        raise exception 'keys must be names of metadata keys, not null' using errcode = 'invalid_parameter_value';
+    end if;
+    select k.key into repeated from unnest(keys) k(key) group by k.key having count(*) > 1 order by k.key limit 1;
+    if found then
+        raise exception 'keys: % is named more than once', quote_literal(repeated) using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_facet_keys(text[]) is '22023 where keys are null or repeated.';
+
+create or replace function retrieval.facets(
+    collection text,
+    keys text[],
+    query_text text default null,
+    metadata_filter jsonb default null,
+    keyword_operator text default 'or',
+    max_values integer default 10,
+    chunk_ids bigint[] default null)
+    returns table (key text, value jsonb, documents bigint, chunks bigint)
+    language plpgsql stable rows 30
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+    filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
+    matches record;
+begin
+    perform retrieval._check_facet_keys(keys);
+    perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
+    perform retrieval._check_count('max_values', max_values);
+    matches := retrieval._keyword_matches(target, query_text, keyword_operator);
+    if query_text is not null and matches.words is null then
+        return;
+    end if;
+    return query execute format(
+        'with matching as (
+             select c.document_id, count(*) as chunks from %2$s%3$s group by c.document_id),
+         held as (
+             select k.number, d.metadata -> ($1)[k.number] as value, count(*) as documents, sum(m.chunks) as chunks
+             from matching m
+             join retrieval.documents d on d.collection_id = %1$s and d.document_id = m.document_id
+             cross join generate_subscripts($1, 1) k(number)
+             group by 1, 2),
+         counted as (
+             select h.number, e.value, sum(h.documents)::bigint as documents, sum(h.chunks)::bigint as chunks,
+                    row_number() over (partition by h.number order by sum(h.documents) desc, e.value) as rank
+             from held h
+             cross join lateral (
+                 select distinct e.value from jsonb_path_query(h.value, ''$[*]'') e(value)
+                 where jsonb_typeof(e.value) not in (''object'', ''array'')) e
+             group by 1, 2)
+         select ($1)[c.number], c.value, c.documents, c.chunks from counted c where c.rank <= $2 order by c.number, c.rank',
+        target.collection_id,
+        retrieval._matching_chunks(target.collection_id, matches.words, matches.condition, filter_condition),
+        case when chunk_ids is not null then ' and c.chunk_id = any ($3)' end)
+        using keys, max_values, chunk_ids;
+end;
+$$;
+
+comment on function retrieval.facets(text, text[], text, jsonb, text, integer, bigint[]) is
+'The commonest values of metadata keys among the chunks that fulfil the filter and, where query_text is given, that keyword_search would consider, and where chunk_ids are given, that are among them: the number of documents and of chunks with each value. Keys in the order given, each with its max_values commonest by documents, ties by value. Keys are of the top level and taken as they are. Of an array each distinct element counts once; objects, and arrays in arrays, are not counted. A key that nothing has yields no rows; null or repeated keys raise 22023.';
 -- end
 
 -- begin sql/put_documents.sql

@@ -1,5 +1,6 @@
 """The schema for SQLAlchemy: mapped classes, and the searches as selectables."""
 
+from retrieval.orm.counts import count_matches, facets
 from retrieval.orm.embeddings import (
     cache_embeddings_statement,
     cached_embeddings_statement,
@@ -67,9 +68,11 @@ __all__ = [
     "calibrate",
     "call",
     "collapse_duplicates",
+    "count_matches",
     "diversify",
     "document_search",
     "explain_search",
+    "facets",
     "fuse",
     "hybrid_search",
     "keyword_search",

@@ -35,6 +35,7 @@ SEARCHES: list[Callable[..., TableValuedAlias]] = [
     orm.diversify,
     orm.collapse_duplicates,
     orm.passages,
+    orm.facets,
 ]
 DOCUMENTS = [
     Document("jacket", "A warm jacket for the winter.", metadata={"price": 90}),
@@ -229,6 +230,34 @@ def test_recency_is_seen_from_a_time(retriever: Retriever) -> None:
         recent = {"field": "at", "decay": "linear", "scale": "1 day"}
         boosted = orm.boost("handbook", ids, [1.0], [recent], reference_time=now)
         assert session.scalars(select(boosted.c.boosted_score)).all() == [0.75]
+
+
+def test_what_is_found_is_counted(shop: Retriever) -> None:
+    facets = orm.facets("handbook", ["price", "season"], "warm", max_values=1)
+    counts = select(facets.c.key, facets.c.value, facets.c.documents, facets.c.chunks)
+    found = orm.keyword_search("handbook", "warm cold", metadata_filter={"price": {"$gt": 100}})
+    chunk_ids = func.array(select(found.c.chunk_id).scalar_subquery())
+    of_those = orm.facets("handbook", ["price"], chunk_ids=chunk_ids)
+    with Session(shop.engine) as session:
+        assert session.execute(counts).all() == [("price", 90, 1, 1)]
+        assert session.scalars(select(of_those.c.value)).all() == [120]
+        assert session.scalar(select(orm.count_matches("handbook", "warm"))) == 2
+        condition = {"price": {"$gt": 100}}
+        counted = orm.count_matches("handbook", "warm", metadata_filter=condition, exact=True)
+        assert session.scalar(select(counted + 1)) == 2
+
+
+def test_a_count_takes_what_the_function_takes(connection: Connection) -> None:
+    row = connection.execute(
+        text(
+            "select proargnames, pronargdefaults from pg_proc "
+            "where pronamespace = 'retrieval'::regnamespace and proname = 'count_matches'"
+        )
+    ).one()
+    parameters = inspect.signature(orm.count_matches).parameters
+    assert list(parameters) == row.proargnames
+    optional = [name for name, each in parameters.items() if each.default is None]
+    assert optional == row.proargnames[-row.pronargdefaults :]
 
 
 def test_an_argument_that_is_not_json() -> None:
