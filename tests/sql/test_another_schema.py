@@ -18,12 +18,12 @@ KINDS = {
         "array['{1:1}/2', '{2:1}/2']::elsewhere.sparsevec[]",
     ),
     "multivector": (
-        None,
+        "late_interaction_search",
         "put_token_embeddings",
         "array[1, 1], array['[1,0]', '[0,1]']::elsewhere.halfvec[]",
     ),
 }
-QUERY = {"dense": "'[0,1]'", "sparse": "'{2:1}/2'"}
+QUERY = {"dense": "'[0,1]'", "sparse": "'{2:1}/2'", "multivector": "'{\"[0,1]\"}'"}
 
 
 @pytest.fixture
@@ -68,10 +68,33 @@ def test_spaces_of_every_kind(
     assert "elsewhere" not in value(session, "show search_path")
     session.execute("select retrieval.activate_space('c', 's')")
     session.execute("set enable_seqscan = off")
-    if search is not None:
-        found = column(session, f"select * from retrieval.{search}('c', {QUERY[kind]})")
-        assert found == chunks[::-1]
+    found = column(session, f"select * from retrieval.{search}('c', {QUERY[kind]})")
+    assert found == chunks[::-1]
     session.execute("select retrieval.drop_space('c', 's', true)")
+
+
+def test_searches_of_many_spaces(session: psycopg.Connection) -> None:
+    for kind, (_, function, embeddings) in KINDS.items():
+        for name in (kind, f"other_{kind}"):
+            session.execute(f"select retrieval.create_space('c', '{name}', 'm', 2, '{kind}')")
+            missing = "select chunk_id from retrieval.missing_embeddings('c', %s)"
+            chunks = column(session, missing, [name])
+            put_ = f"select retrieval.{function}('c', '{name}', %s, {embeddings})"
+            session.execute(put_, [chunks])
+            session.execute("select retrieval.build_index('c', %s, %s)", [name, kind])
+        session.execute("select retrieval.activate_space('c', %s)", [kind])
+    queries = """'c', 'b', '[0,1]', '{2:1}/2', query_tokens => '{"[0,1]"}', query_embeddings => '{
+        "other_dense": [0, 1], "other_sparse": "{2:1}/2", "other_multivector": [[0, 1]]}'"""
+    steps = "duplicate_similarity => 0.9, per_document => 1, mmr_lambda => 0.5"
+    for options in ("", f", {steps}", ", late_interaction => 'collection'"):
+        found = column(session, f"select * from retrieval.hybrid_search({queries}{options})")
+        assert found == chunks[::-1]
+    documents = f"select chunk_id from retrieval.document_search({queries})"
+    assert column(session, documents) == chunks[::-1]
+    explained = value(session, f"select retrieval.explain_search({queries}, {steps})")
+    assert len(explained["legs"]) == 7
+    assert [hit["chunk_id"] for hit in explained["hits"]] == chunks[::-1]
+    assert value(session, "select sampled from retrieval.calibrate('c')") == 0
 
 
 def test_what_else_takes_vectors(session: psycopg.Connection) -> None:

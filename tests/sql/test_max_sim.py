@@ -11,6 +11,7 @@ from vectors import create_space, halves, put_chunks
 from retrieval.database import open_engine, upgrade_schema
 
 MAX_SIM = "select retrieval.max_sim(%s::halfvec[], %s::halfvec[])"
+BY_METRIC = "select retrieval.max_sim(%s::halfvec[], %s::halfvec[], metric => %s)"
 
 
 def literals(tokens: np.ndarray) -> list[str]:
@@ -43,6 +44,33 @@ def test_random_tokens(
     assert found == pytest.approx(reference(query, document), rel=1e-5, abs=1e-5 * scale)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_random_tokens_by_metric(sql: psycopg.Cursor, seed: int) -> None:
+    """A token's length counts under inner_product alone."""
+    chosen = np.random.default_rng(seed)
+    query, document = (halves(chosen.normal(size=(n, 6)) * chosen.uniform(0.1, 9)) for n in (3, 5))
+    given_ = [literals(query), literals(document)]
+    of_length_1 = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (query, document))
+    left, right = of_length_1
+    cosine = float((left @ right.T).max(axis=1).sum())
+    assert value(sql, BY_METRIC, [*given_, "cosine"]) == pytest.approx(cosine, rel=1e-5, abs=1e-5)
+    assert value(sql, BY_METRIC, [*given_, "inner_product"]) == value(sql, MAX_SIM, given_)
+
+
+@pytest.mark.parametrize(
+    ("query", "document", "score"),
+    [
+        ('{"[0,0]"}', '{"[1,0]"}', 0),
+        ('{"[1,0]","[0,0]"}', '{"[1,0]"}', 1),
+        ('{"[1,0]"}', '{"[0,0]"}', 0),
+        ('{"[1,0]"}', '{"[-1,0]","[0,0]"}', -1),
+    ],
+)
+def test_tokens_of_zeros(sql: psycopg.Cursor, query: str, document: str, score: int) -> None:
+    """They have no cosine; not a number would be better than every score."""
+    assert value(sql, BY_METRIC, [query, document, "cosine"]) == score
+
+
 def test_candidates_are_reranked(sql: psycopg.Cursor) -> None:
     chunks = put_chunks(sql, 20)
     space = create_space(sql, "tokens", 8, kind="multivector")
@@ -69,6 +97,7 @@ def test_candidates_are_reranked(sql: psycopg.Cursor) -> None:
 )
 def test_nothing_to_compare(sql: psycopg.Cursor, query: str | None, document: str | None) -> None:
     assert value(sql, MAX_SIM, [query, document]) is None
+    assert value(sql, BY_METRIC, [query, document, "cosine"]) is None
 
 
 @pytest.mark.parametrize(
@@ -82,9 +111,18 @@ def test_nothing_to_compare(sql: psycopg.Cursor, query: str | None, document: st
     ],
 )
 def test_what_cannot_be_compared(sql: psycopg.Cursor, query: str, document: str) -> None:
-    error = failure(sql, MAX_SIM, [query, document])
+    for metric in ("inner_product", "cosine"):
+        error = failure(sql, BY_METRIC, [query, document, metric])
+        assert error.sqlstate == "22023"
+        assert "same dimensions" in error.diag.message_primary
+
+
+@pytest.mark.parametrize("metric", ["l2", "", "COSINE"])
+def test_unknown_metrics(sql: psycopg.Cursor, metric: str) -> None:
+    error = failure(sql, BY_METRIC, ['{"[1,2]"}', '{"[1,2]"}', metric])
     assert error.sqlstate == "22023"
-    assert "same dimensions" in error.diag.message_primary
+    message = f"metric must be one of cosine, inner_product, not '{metric}'"
+    assert error.diag.message_primary == message
 
 
 def test_pgvector_may_be_anywhere(empty_database_url: str) -> None:
@@ -95,3 +133,5 @@ def test_pgvector_may_be_anywhere(empty_database_url: str) -> None:
             upgrade_schema(connection)
         engine.dispose()
         assert value(session, "select retrieval.max_sim('{\"[1,2]\"}', '{\"[3,4]\"}')") == 11
+        by_cosine = "select retrieval.max_sim('{\"[1,2]\"}', '{\"[2,4]\"}', 'cosine')"
+        assert value(session, by_cosine) == pytest.approx(1)
