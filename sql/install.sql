@@ -54,6 +54,7 @@ where e.extname = 'vector';
 \ir check_boosts.sql
 \ir max_sim.sql
 \ir late_interaction_search.sql
+\ir packed_tokens.sql
 \ir check_ranking.sql
 \ir diversify.sql
 \ir collapse_duplicates.sql

@@ -87,6 +87,7 @@ drop function if exists retrieval.diversify;
 drop function if exists retrieval._diversified_chunks;
 drop function if exists retrieval._check_share;
 drop function if exists retrieval._check_ranking;
+drop function if exists retrieval.packed_tokens;
 drop function if exists retrieval.late_interaction_search;
 drop function if exists retrieval._check_query_tokens;
 drop function if exists retrieval._token_statement;

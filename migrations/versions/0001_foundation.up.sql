@@ -3726,6 +3726,29 @@ comment on function retrieval.late_interaction_search(text, halfvec[], jsonb, in
 'The best chunks of a multivector space (without a name: the active one) by late interaction, best first, ties by chunk_id. query_tokens: the vectors of the query''s tokens. score is max_sim under the space''s metric: between minus and plus the number of tokens where that is cosine. Exact; the time grows with the chunks that pass the filter. Where a signature is given it must equal the space''s.';
 -- end
 
+-- begin sql/packed_tokens.sql
+-- The vectors of chunks' tokens, for a program that scores them itself. As text they would take longer to write and read than
+-- to compare.
+create or replace function retrieval.packed_tokens(collection text, chunk_ids bigint[], space text default null)
+    returns table (chunk_id bigint, tokens integer, vectors bytea)
+    language plpgsql stable rows 100
+    set search_path from current
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, 'multivector');
+begin
+    return query execute format(
+        'select t.chunk_id, cardinality(t.embeddings), array_send(t.embeddings)
+         from retrieval.%I t
+         where t.chunk_id = any ($1)
+         order by t.chunk_id', retrieval._embedding_partition(target)) using chunk_ids;
+end;
+$$;
+
+comment on function retrieval.packed_tokens(text, bigint[], text) is
+'The token embeddings of chunks in a multivector space (without a name: the active one), in order of chunk_id: how many vectors, and these in the binary format of an array: after 20 bytes, for each vector 8 bytes and then its numbers as IEEE 754 halves in network byte order. Chunks without any yield no row.';
+-- end
+
 -- begin sql/check_ranking.sql
 -- What is checked of a ranking that is given as two arrays: ids of chunks, in any order, and their scores.
 

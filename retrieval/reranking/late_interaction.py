@@ -29,6 +29,13 @@ def max_sim_scores(query_tokens: Floats, documents: Sequence[Floats]) -> Floats:
     return scores
 
 
+def unpacked_tokens(vectors: bytes, tokens: int) -> Floats:
+    """Return what `retrieval.packed_tokens` packed, as float32 of shape (tokens, dimensions)."""
+    # an array's header is 20 bytes, a vector's is 8: its length in bytes, dimensions, and padding
+    halves = np.frombuffer(vectors, dtype=">f2", offset=20).reshape(tokens, -1)
+    return halves[:, 4:].astype(np.float32)
+
+
 def _check_dimensions(documents: Sequence[Floats], dimensions: int) -> None:
     for row, document in enumerate(documents):
         if np.ndim(document) != 2 or document.shape[1] != dimensions:
