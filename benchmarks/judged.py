@@ -65,8 +65,8 @@ def read_judged(data: Path, name: str, most_questions: int) -> Judged:
 
 def _language(row: dict[str, Any]) -> dict[str, str]:
     """The text configuration of a document whose language its collection names."""
-    language = row.get("metadata", {}).get("lang")
-    return {"text_config": LANGUAGES[language]} if language else {}
+    language = LANGUAGES.get(row.get("metadata", {}).get("lang", ""))
+    return {"text_config": language} if language else {}
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

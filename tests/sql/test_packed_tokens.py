@@ -11,7 +11,6 @@ from retrieval.reranking.late_interaction import max_sim_scores, unpacked_tokens
 def test_vectors_come_back(sql: psycopg.Cursor) -> None:
     chunks = put_chunks(sql, 6)
     create_space(sql, "tokens", 5, kind="multivector")
-    sql.execute("select retrieval.activate_space('c', 'tokens')")
     chosen = np.random.default_rng(7)
     documents = [chosen.normal(size=(tokens, 5)) for tokens in (1, 3, 2, 128, 40)]
     sql.execute(
@@ -23,7 +22,9 @@ def test_vectors_come_back(sql: psycopg.Cursor) -> None:
         ],
     )
     asked = [chunks[4], chunks[5], chunks[0], chunks[3], -1]
-    rows = sql.execute("select * from retrieval.packed_tokens('c', %s)", [asked]).fetchall()
+    rows = sql.execute(
+        "select * from retrieval.packed_tokens('c', %s, 'tokens')", [asked]
+    ).fetchall()
     assert [row.chunk_id for row in rows] == [chunks[0], chunks[3], chunks[4]]
     for row, document in zip(rows, (documents[0], documents[3], documents[4]), strict=True):
         unpacked = unpacked_tokens(row.vectors, row.tokens)
@@ -34,7 +35,6 @@ def test_vectors_come_back(sql: psycopg.Cursor) -> None:
 def test_scores_are_those_of_max_sim(sql: psycopg.Cursor) -> None:
     chunks = put_chunks(sql, 20)
     space = create_space(sql, "tokens", 8, kind="multivector")
-    sql.execute("select retrieval.activate_space('c', 'tokens')")
     chosen = np.random.default_rng(8)
     documents = [chosen.normal(size=(chosen.integers(1, 9), 8)) for _ in chunks]
     sql.execute(
@@ -51,7 +51,9 @@ def test_scores_are_those_of_max_sim(sql: psycopg.Cursor) -> None:
            from retrieval.token_embeddings t where t.space_id = %s order by score desc""",
         [[vector(token) for token in query.tolist()], space],
     ).fetchall()
-    rows = sql.execute("select * from retrieval.packed_tokens('c', %s)", [chunks]).fetchall()
+    rows = sql.execute(
+        "select * from retrieval.packed_tokens('c', %s, 'tokens')", [chunks]
+    ).fetchall()
     scores = max_sim_scores(query, [unpacked_tokens(row.vectors, row.tokens) for row in rows])
     order = np.argsort(-scores, kind="stable")
     assert [rows[place].chunk_id for place in order] == [row.chunk_id for row in expected]
