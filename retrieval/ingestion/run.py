@@ -91,7 +91,7 @@ class IngestRun:
     def _known_space(self, row: Any) -> KnownSpace | None:
         """The space with its embedder; one that no search uses may be left for later."""
         if row.state == "active":
-            return self._known_spaces.learn(self.collection, row.name, row)
+            return self._known_spaces.learn(self.collection, row.name, row.kind, row)
         try:
             return self._known_spaces.known(row)
         except ModelUnavailable as error:
