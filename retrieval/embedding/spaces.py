@@ -37,6 +37,7 @@ class KnownSpaces:
 
     def __init__(self, embedder: Embedder | None) -> None:
         self.embedder = embedder
+        self.calibrated_at: dict[int, int] = {}  # by space_id: of how many chunks
         self._embedders: list[Embedder] = [embedder] if embedder else []
         self._spaces: dict[tuple[str, str | None, Kind | None], KnownSpace] = {}
 
