@@ -45,7 +45,16 @@ from retrieval.generation import (
 # filling, asking, and ordering again
 from retrieval.ingestion import Failure, IngestReport
 from retrieval.reranking import CrossEncoderReranker, Reranker, WordOverlapReranker
-from retrieval.search import AsyncRetriever, CollectionSummary, Hit, Retriever, StoredChunk
+from retrieval.search import (
+    AsyncRetriever,
+    Calibration,
+    CollectionSummary,
+    DocumentHit,
+    Hit,
+    PassageHit,
+    Retriever,
+    StoredChunk,
+)
 
 __version__ = "0.1.0"
 
@@ -53,6 +62,7 @@ __all__ = [
     "AlreadyExists",
     "Answer",
     "AsyncRetriever",
+    "Calibration",
     "ChatModel",
     "CollectionSummary",
     "ConfigurationError",
@@ -61,6 +71,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseUnavailable",
     "Document",
+    "DocumentHit",
     "Embedder",
     "Failure",
     "HashingEmbedder",
@@ -74,6 +85,7 @@ __all__ = [
     "NotFound",
     "NotReady",
     "Passage",
+    "PassageHit",
     "Reranker",
     "RetrievalError",
     "Retriever",

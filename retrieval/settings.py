@@ -86,3 +86,8 @@ class Settings(BaseSettings):
         ge=0,
         description="The most that the embedding cache in the database holds; 0 switches it off.",
     )
+    calibrate: bool = Field(
+        default=True,
+        description="Whether ingestion finds out what a space should count beside the words, "
+        "once there are 100 chunks and whenever they have doubled since.",
+    )

@@ -39,32 +39,49 @@ AsyncConnect = Callable[[bool], AbstractAsyncContextManager[AsyncConnection]]
 
 
 def drive(steps: Steps[Result], connect: Connect) -> Result:
-    """Run the steps; `connect(autocommit)` opens what a query runs on."""
-    result: Any = None
-    while True:
-        try:
-            step = steps.send(result)
-        except StopIteration as done:
-            value: Result = done.value
-            return value
+    """Run the steps; `connect(autocommit)` opens what a query runs on.
+
+    What goes wrong in a step is raised where the generator yielded it.
+    """
+
+    def run(step: Step) -> Any:
         if isinstance(step, Compute):
-            result = step.run()
-        else:
-            with connect(step.autocommit) as connection:
-                result = step.run(connection)
+            return step.run()
+        with connect(step.autocommit) as connection:
+            return step.run(connection)
+
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = run(step)
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as done:
+        value: Result = done.value
+        return value
 
 
 async def drive_async(steps: Steps[Result], connect: AsyncConnect) -> Result:
     """Run the steps; what computes goes to a thread."""
-    result: Any = None
-    while True:
-        try:
-            step = steps.send(result)
-        except StopIteration as done:
-            value: Result = done.value
-            return value
+
+    async def run(step: Step) -> Any:
         if isinstance(step, Compute):
-            result = await asyncio.to_thread(step.run)
-        else:
-            async with connect(step.autocommit) as connection:
-                result = await connection.run_sync(step.run)
+            return await asyncio.to_thread(step.run)
+        async with connect(step.autocommit) as connection:
+            return await connection.run_sync(step.run)
+
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = await run(step)
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as done:
+        value: Result = done.value
+        return value

@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from retrieval.cli import answer, collections, database, demo, ingest, search, serve, spaces
+from retrieval.cli import (
+    answer,
+    calibrate,
+    collections,
+    database,
+    demo,
+    ingest,
+    recommend,
+    search,
+    serve,
+    spaces,
+)
 from retrieval.errors import RetrievalError
 
 app = typer.Typer(
@@ -22,9 +33,11 @@ app.command()(demo.demo)
 app.command()(database.init)
 app.command()(ingest.ingest)
 app.command()(search.search)
+app.command()(recommend.recommend)
 app.command()(answer.answer)
 app.command()(collections.collections)
 app.add_typer(spaces.app, name="spaces")
+app.command()(calibrate.calibrate)
 app.command()(serve.serve)
 app.command()(database.doctor)
 app.command()(database.sql)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from retrieval.cli.options import DatabaseUrl, Json
 from retrieval.cli.output import console, errors, print_json, say
-from retrieval.cli.search import parse_filter
+from retrieval.cli.search_options import parse_filter
 from retrieval.generation import DEFAULT_MAX_TOKENS, Answer
 from retrieval.search import Retriever
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from retrieval.ingestion import IngestReport
+from retrieval.orm import LEGS
 from retrieval.search import Hit
 
 console = Console(highlight=False)
@@ -60,15 +61,16 @@ def snippet(content: str, length: int = SNIPPET) -> str:
 
 def legs(hit: Hit) -> str:
     """The ranks that each leg gave, such as `keyword 1, semantic 4`."""
-    ranks = {"keyword": hit.keyword_rank, "semantic": hit.semantic_rank}
+    ranks = {leg: getattr(hit, f"{leg}_rank") for leg in LEGS}
+    ranks |= {leg: found["rank"] for leg, found in hit.contributions.items()}
     return ", ".join(f"{leg} {rank}" for leg, rank in ranks.items() if rank is not None)
 
 
-def print_hits(hits: Sequence[Hit]) -> None:
-    """One block a hit: rank, title, key, score and ranks, and the beginning of the content."""
+def print_hits(hits: Sequence[Hit], first: int = 1) -> None:
+    """One block a hit: its place, title, key, score and ranks, and the beginning of the content."""
     if not hits:
         errors.print("nothing found")
-    for number, hit in enumerate(hits, 1):
+    for number, hit in enumerate(hits, first):
         heading = Text(f"{number}. ", style="bold")
         heading.append(hit.title or hit.document_key, style="bold")
         heading.append(f"  {hit.document_key}", style="cyan")

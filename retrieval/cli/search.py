@@ -1,68 +1,72 @@
 """`retrieval search`."""
 
-import json as json_module
 from typing import Annotated, Any
 
 import typer
 
+from retrieval.cli import search_options as options
+from retrieval.cli.explanation import print_explanation
 from retrieval.cli.options import DatabaseUrl, Json
 from retrieval.cli.output import as_dictionaries, print_hits, print_json
 from retrieval.errors import InvalidInput
 from retrieval.search import Retriever
+from retrieval.search.request import DEFAULT_LEGS
 
 
 def search(
     collection: str,
-    query: Annotated[str, typer.Argument(help='Words, "a phrase", -not, or, prefix*.')],
+    query: options.Query,
     database_url: DatabaseUrl = None,
-    max_results: Annotated[int, typer.Option("--max-results", "-n")] = 5,
-    leg: Annotated[
-        list[str] | None,
-        typer.Option(help="keyword or semantic; repeat it for both, which is the default."),
-    ] = None,
-    filter: Annotated[
-        str | None,
-        typer.Option(help='Metadata filter as JSON: {"year": {"$gte": 2024}}.', metavar="JSON"),
-    ] = None,
-    search_effort: Annotated[
-        int | None,
-        typer.Option(help="ef_search or probes of the vector index; without it the space's."),
-    ] = None,
-    rerank: Annotated[
-        str | None,
-        typer.Option(
-            help="Order the hits again by a cross-encoder, a hub id or a folder; default is that "
-            "of RETRIEVAL_RERANKER, word-overlap needs no model.",
-            metavar="NAME",
-        ),
-    ] = None,
+    max_results: options.MaxResults = 5,
+    offset: options.Offset = None,
+    leg: options.Leg = None,
+    filter: options.Filter = None,
+    fusion: options.Fusion = None,
+    weight: options.Weight = None,
+    rrf_k: options.RrfK = None,
+    candidates: options.Candidates = None,
+    boosts: options.Boosts = None,
+    duplicate_similarity: options.DuplicateSimilarity = None,
+    per_document: options.PerDocument = None,
+    mmr_lambda: options.MmrLambda = None,
+    late_interaction: options.LateInteraction = None,
+    space: options.Space = None,
+    also_space: options.AlsoSpace = None,
+    search_effort: options.SearchEffort = None,
+    rerank: options.Rerank = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how the ranking comes about instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Ask a collection and show the best chunks."""
+    given: dict[str, Any] = {
+        "max_results": max_results,
+        "result_offset": offset,
+        "legs": leg or DEFAULT_LEGS,
+        "metadata_filter": options.parse_filter(filter),
+        "fusion": fusion,
+        "weights": options.parse_weights(weight),
+        "rrf_k": rrf_k,
+        "candidates": candidates,
+        "boosts": options.parse_boosts(boosts),
+        "duplicate_similarity": duplicate_similarity,
+        "per_document": per_document,
+        "mmr_lambda": mmr_lambda,
+        "late_interaction": late_interaction,
+        "space": space,
+        "spaces": also_space or (),
+        "search_effort": search_effort,
+    }
+    if explain and rerank:
+        raise InvalidInput("--explain explains the search without --rerank, which scores by itself")
     with Retriever.open(database_url) as retriever:
-        hits = retriever.search(
-            collection,
-            query,
-            max_results=max_results,
-            legs=leg or ["keyword", "semantic"],
-            metadata_filter=parse_filter(filter),
-            search_effort=search_effort,
-            rerank=True if rerank == "default" else rerank,
-        )
+        if explain:
+            explained = retriever.explain(collection, query, **given)
+            return print_json(explained) if json else print_explanation(explained)
+        rerank_by = True if rerank == "default" else rerank
+        hits = retriever.search(collection, query, rerank=rerank_by, **given)
     if json:
         print_json(as_dictionaries(hits))
     else:
-        print_hits(hits)
-
-
-def parse_filter(filter: str | None) -> dict[str, Any] | None:
-    """The filter as a dictionary; InvalidInput where it is not a JSON object."""
-    if filter is None:
-        return None
-    try:
-        parsed = json_module.loads(filter)
-    except ValueError as error:
-        raise InvalidInput(f"--filter is not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise InvalidInput(f"--filter must be a JSON object, not {filter}")
-    return parsed
+        print_hits(hits, first=1 + (offset or 0))

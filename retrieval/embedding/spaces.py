@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrieval.embedding import Embedder, Embedding, Kind, Signature, create_embedder
-from retrieval.errors import NotFound, RetrievalError, SpaceMismatch
+from retrieval.errors import InvalidInput, NotFound, RetrievalError, SpaceMismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class KnownSpace:
 
 
 class KnownSpaces:
-    """Spaces by collection and name; the name None is the active one.
+    """Spaces by collection, name and kind; the name None is the active one of the kind.
 
     What is remembered may grow old when another process activates another space. The database then
     refuses the remembered signature, and the caller forgets and asks again.
@@ -37,30 +37,29 @@ class KnownSpaces:
 
     def __init__(self, embedder: Embedder | None) -> None:
         self.embedder = embedder
+        self.calibrated_at: dict[int, int] = {}  # by space_id: of how many chunks
         self._embedders: list[Embedder] = [embedder] if embedder else []
-        self._spaces: dict[tuple[str, str | None], KnownSpace] = {}
+        self._spaces: dict[tuple[str, str | None, Kind | None], KnownSpace] = {}
 
-    def get(self, collection: str, space: str | None) -> KnownSpace | None:
+    def get(self, collection: str, space: str | None, kind: Kind | None) -> KnownSpace | None:
         """The space if it is known."""
-        return self._spaces.get((collection, space))
+        return self._spaces.get((collection, space, kind))
 
-    def learn(self, collection: str, space: str | None, row: Any | None) -> KnownSpace | None:
+    def learn(
+        self, collection: str, space: str | None, kind: Kind | None, row: Any | None
+    ) -> KnownSpace | None:
         """Take in what `space_statement` found; SpaceMismatch where no embedder fits it.
 
-        A collection without an active space is None; a collection or a named space that does not
-        exist is NotFound.
+        A collection without an active space of the kind is None; a collection or a named space that
+        does not exist is NotFound. A space of any kind (None) brings its own model.
         """
-        if row is None:
-            raise NotFound(f"collection {collection} does not exist")
-        if row.name is None:
-            if space is not None:
-                raise NotFound(f"space {space} does not exist in collection {collection}")
+        if not check_found(collection, space, kind, row):
             return None
-        if self.embedder is not None and self.embedder.kind == row.kind:
+        if kind is not None and self.embedder is not None and self.embedder.kind == kind:
             # who gave an embedder does not want another one loaded by its name
             self._check_given(row)
         known = self.known(row)
-        self._spaces[collection, space] = known
+        self._spaces[collection, space, kind] = known
         return known
 
     def known(self, row: Any) -> KnownSpace:
@@ -87,6 +86,17 @@ class KnownSpaces:
     def forget(self, collection: str) -> None:
         """Drop what is known about a collection."""
         self._spaces = {key: known for key, known in self._spaces.items() if key[0] != collection}
+
+
+def check_found(collection: str, space: str | None, kind: Kind | None, row: Any | None) -> bool:
+    """Whether `space_statement` found a space; NotFound or InvalidInput where it should have."""
+    if row is None:
+        raise NotFound(f"collection {collection} does not exist")
+    if row.name is None and space is not None:
+        raise NotFound(f"space {space} does not exist in collection {collection}")
+    if row.name is not None and kind not in (None, row.kind):
+        raise InvalidInput(f"space {row.name} is {row.kind}, not {kind}")
+    return row.name is not None
 
 
 def _fitting(embedders: Iterable[Embedder], given: Embedder | None, row: Any) -> Embedder | None:

@@ -17,6 +17,7 @@ from retrieval.embedding import Embedder, HashingEmbedder
 from retrieval.embedding.cache import embed_documents, trim_cache
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
+from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.ingestion.chunk import chunk_document, embedding_text
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.load import find_files, load_documents
@@ -74,9 +75,12 @@ class IngestRun:
             yield from self._embed_and_store(prepared, known)
             self._on_progress(self.report.done, self.total)
         self._on_progress(self.report.done, self.total)  # with what failed after the last batch
+        filled = 0
         for space in self._spaces.values():
-            yield from fill_space(self.collection, space)
+            filled += yield from fill_space(self.collection, space)
         yield Query(self._finish)
+        if self.report.chunks or filled:
+            yield from self._calibrate()
         return self.report
 
     def _learn_spaces(self) -> Steps[None]:
@@ -91,7 +95,7 @@ class IngestRun:
     def _known_space(self, row: Any) -> KnownSpace | None:
         """The space with its embedder; one that no search uses may be left for later."""
         if row.state == "active":
-            return self._known_spaces.learn(self.collection, row.name, row)
+            return self._known_spaces.learn(self.collection, row.name, row.kind, row)
         try:
             return self._known_spaces.known(row)
         except ModelUnavailable as error:
@@ -283,6 +287,14 @@ class IngestRun:
             connection.execute(select(orm.call("tidy_collection", collection=self.collection)))
         if self.report.chunks:
             trim_cache(connection)
+
+    def _calibrate(self) -> Steps[None]:
+        """Find out what the space that is searched should count, where it is time to."""
+        for space in self._spaces.values():
+            if space.state == "active" and space.kind == "dense":
+                failed = yield from calibrate_steps(self.collection, space, self._known_spaces)
+                if failed is not None:
+                    self.report.warnings.append(failed)
 
     def _build_index(self, connection: Connection, space: KnownSpace) -> None:
         try:

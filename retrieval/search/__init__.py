@@ -2,7 +2,24 @@
 
 from retrieval.search.async_retriever import AsyncRetriever
 from retrieval.search.rerank import rerank_hits
-from retrieval.search.results import CollectionSummary, Hit, StoredChunk
+from retrieval.search.results import (
+    Calibration,
+    CollectionSummary,
+    DocumentHit,
+    Hit,
+    PassageHit,
+    StoredChunk,
+)
 from retrieval.search.retriever import Retriever
 
-__all__ = ["AsyncRetriever", "CollectionSummary", "Hit", "Retriever", "StoredChunk", "rerank_hits"]
+__all__ = [
+    "AsyncRetriever",
+    "Calibration",
+    "CollectionSummary",
+    "DocumentHit",
+    "Hit",
+    "PassageHit",
+    "Retriever",
+    "StoredChunk",
+    "rerank_hits",
+]

@@ -1,7 +1,7 @@
 """The retriever for asyncio: the same names, the same arguments, awaited."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -12,14 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
 from retrieval.embedding import Embedder, create_embedder
-from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
-from retrieval.errors import NotReady, SpaceMismatch
+from retrieval.embedding.spaces import KnownSpaces
 from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
-from retrieval.ingestion.normalise import normalise_text
-from retrieval.reranking import Reranker
 from retrieval.search import statements
-from retrieval.search.rerank import KnownRerankers
-from retrieval.search.results import CollectionSummary, Hit, StoredChunk
+from retrieval.search.async_search_methods import AsyncSearchMethods
+from retrieval.search.results import CollectionSummary
+from retrieval.search.searches import Searches
 from retrieval.settings import Settings
 from retrieval.spaces.async_spaces import AsyncSpaces
 from retrieval.steps import Result, Steps, drive_async
@@ -27,7 +25,7 @@ from retrieval.steps import Result, Steps, drive_async
 Caller = AsyncConnection | AsyncSession | None
 
 
-class AsyncRetriever:
+class AsyncRetriever(AsyncSearchMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy AsyncConnection or AsyncSession)
@@ -37,7 +35,7 @@ class AsyncRetriever:
     def __init__(self, engine: AsyncEngine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._spaces = KnownSpaces(embedder)
-        self._rerankers = KnownRerankers()
+        self._searches = Searches(self._spaces)
         self.spaces = AsyncSpaces(self._drive, self._spaces)
 
     @classmethod
@@ -89,18 +87,6 @@ class AsyncRetriever:
 
     async def _drive(self, steps: Steps[Result], connection: Caller) -> Result:
         return await drive_async(steps, partial(self._connection, connection))
-
-    async def _space(
-        self, collection: str, space: str | None, connection: Caller
-    ) -> KnownSpace | None:
-        known = self._spaces.get(collection, space)
-        if known is None:
-            async with self._connection(connection) as used:
-                found = await used.execute(statements.space_statement(collection, space))
-            row = found.one_or_none()
-            # a signature needs the model, and that takes a while to load
-            known = await asyncio.to_thread(self._spaces.learn, collection, space, row)
-        return known
 
     async def create_collection(
         self,
@@ -165,76 +151,6 @@ class AsyncRetriever:
             )
             return int((await used.execute(select(called))).scalar_one())
 
-    async def search(
-        self,
-        collection: str,
-        query: str,
-        *,
-        max_results: int = 10,
-        metadata_filter: Mapping[str, Any] | None = None,
-        legs: Sequence[str] = statements.LEGS,
-        weights: Mapping[str, float] | None = None,
-        rrf_k: int | None = None,
-        candidates: int | None = None,
-        space: str | None = None,
-        keyword_operator: str | None = None,
-        search_effort: int | None = None,
-        query_embedding: Sequence[float] | None = None,
-        rerank: bool | str | Reranker | None = None,
-        rerank_candidates: int | None = None,
-        connection: Caller = None,
-    ) -> list[Hit]:
-        """The best chunks, best first.
-
-        Without `query_embedding` the space's model embeds the query. A collection without an
-        active space is searched by its words alone.
-
-        `rerank` is a reranker, its name, or True for that of the settings. It reads the query as it
-        is with title and content of `rerank_candidates` hits, without a number 50 or `max_results`
-        if that is more, and the best by its scores are returned.
-        """
-        request = statements.SearchRequest(
-            collection=collection,
-            query=normalise_text(query),  # as documents are
-            legs=legs,
-            space=space,
-            query_embedding=query_embedding,
-            options={
-                "max_results": max_results,
-                "metadata_filter": metadata_filter,
-                "weights": weights,
-                "rrf_k": rrf_k,
-                "candidates": candidates,
-                "keyword_operator": keyword_operator,
-                "search_effort": search_effort,
-            },
-        )
-        reranking = self._rerankers.reranking(rerank, request, rerank_candidates)
-        if reranking is not None:
-            request = reranking.request
-        try:
-            hits = await self._search(request, connection)
-        except (SpaceMismatch, NotReady) as error:
-            # in the caller's transaction nothing more can be tried
-            if connection is not None or not is_stale(error):
-                raise
-            self._spaces.forget(collection)
-            hits = await self._search(request, connection)
-        if reranking is None:
-            return hits
-        return await asyncio.to_thread(reranking.best, hits)
-
-    async def _search(self, request: statements.SearchRequest, connection: Caller) -> list[Hit]:
-        if request.is_empty:
-            # the collection must exist all the same
-            await self._space(request.collection, request.space, connection)
-            return []
-        if request.needs_embedding:
-            space = await self._space(request.collection, request.space, connection)
-            request = await asyncio.to_thread(request.embedded, space)
-        async with self._connection(connection) as used:
-            return [Hit(**row._mapping) for row in await used.execute(request.statement())]
-
     async def answer(
         self,
         collection: str,
@@ -255,16 +171,3 @@ class AsyncRetriever:
         return await generation.answer_async(
             question, hits, model, max_tokens=max_tokens, template=template
         )
-
-    async def neighbouring_chunks(
-        self,
-        chunk_id: int,
-        *,
-        before: int = 1,
-        after: int = 1,
-        connection: Caller = None,
-    ) -> list[StoredChunk]:
-        """A chunk and those around it in its document, in order of position."""
-        statement = statements.neighbouring_statement(chunk_id, before, after)
-        async with self._connection(connection) as used:
-            return [StoredChunk(**row._mapping) for row in await used.execute(statement)]

@@ -10,8 +10,8 @@ import numpy as np
 from retrieval.embedding.embedder import Floats
 from retrieval.errors import InvalidInput
 from retrieval.reranking import Reranker, create_reranker
+from retrieval.search.request import SearchRequest
 from retrieval.search.results import Hit
-from retrieval.search.statements import SearchRequest
 from retrieval.settings import Settings
 
 DEFAULT_CANDIDATES = 50
@@ -44,18 +44,24 @@ def reranked_text(hit: Hit) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """The second half of one search: its request fetches the hits of which the best are kept."""
+    """The second half of one search: its request fetches the hits of which a page is kept.
+
+    Pages are cut after all of them were ordered again, so that none has what is on another.
+    """
 
     reranker: Reranker
     request: SearchRequest
-    max_results: int
+    page: slice
 
     def best(self, hits: Sequence[Hit]) -> list[Hit]:
         """Score the hits, which may load the model, and keep the best."""
         if not hits:
             return []
         scores = self.reranker.score(self.request.query, [reranked_text(hit) for hit in hits])
-        return rerank_hits(hits, scores)[: self.max_results]
+        try:
+            return rerank_hits(hits, scores)[self.page]
+        except InvalidInput as error:
+            raise InvalidInput(f"reranker {self.reranker.model}: {error}") from error
 
 
 class KnownRerankers:
@@ -73,9 +79,14 @@ class KnownRerankers:
             return None
         if not request.is_empty and not request.query.strip():
             raise InvalidInput("rerank needs the text of the query, not only its embedding")
-        wanted = request.options["max_results"]
-        options = {**request.options, "max_results": _checked(candidates, wanted)}
-        return Reranking(reranker, replace(request, options=options), wanted)
+        first, wanted = request.result_offset or 0, request.max_results
+        fetched = replace(
+            request,
+            max_results=_checked(candidates, wanted, first),
+            # a page, if only the first one, is one of hybrid search
+            result_offset=None if request.result_offset is None else 0,
+        )
+        return Reranking(reranker, fetched, slice(first, first + wanted))
 
     def _chosen(self, rerank: Any) -> Reranker | None:
         if rerank is None or rerank is False:
@@ -88,15 +99,22 @@ class KnownRerankers:
         return self._rerankers.setdefault(reranker.model, reranker)
 
 
-def _checked(candidates: int | None, max_results: int) -> int:
+def _checked(candidates: int | None, max_results: int, result_offset: int) -> int:
     """How many hits to fetch; the database would name the wrong argument."""
     if not 1 <= max_results <= MOST_HITS:
         raise InvalidInput(f"max_results must be between 1 and {MOST_HITS}, not {max_results}")
+    if result_offset < 0:
+        raise InvalidInput(f"result_offset must be 0 or more, not {result_offset}")
     if candidates is None:
-        return max(DEFAULT_CANDIDATES, max_results)
-    if not max_results <= candidates <= MOST_HITS:
+        candidates = max(DEFAULT_CANDIDATES, max_results)
+    elif not max_results <= candidates <= MOST_HITS:
         raise InvalidInput(
             f"rerank_candidates must be between max_results, which is {max_results}, "
             f"and {MOST_HITS}, not {candidates}"
+        )
+    if result_offset + max_results > candidates and result_offset:
+        raise InvalidInput(
+            f"result_offset + max_results must be at most rerank_candidates, which is "
+            f"{candidates}, not {result_offset + max_results}"
         )
     return candidates

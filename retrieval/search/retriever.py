@@ -1,6 +1,6 @@
 """The retriever: everything that a Python program does with collections."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -11,20 +11,18 @@ from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
 from retrieval.embedding import Embedder, create_embedder
-from retrieval.embedding.spaces import KnownSpace, KnownSpaces, is_stale
-from retrieval.errors import NotReady, SpaceMismatch
+from retrieval.embedding.spaces import KnownSpaces
 from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
-from retrieval.ingestion.normalise import normalise_text
-from retrieval.reranking import Reranker
 from retrieval.search import statements
-from retrieval.search.rerank import KnownRerankers
-from retrieval.search.results import CollectionSummary, Hit, StoredChunk
+from retrieval.search.results import CollectionSummary
+from retrieval.search.search_methods import SearchMethods
+from retrieval.search.searches import Searches
 from retrieval.settings import Settings
 from retrieval.spaces.spaces import Spaces
 from retrieval.steps import Result, Steps, drive
 
 
-class Retriever:
+class Retriever(SearchMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy Connection or Session) and then
@@ -34,7 +32,7 @@ class Retriever:
     def __init__(self, engine: Engine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._spaces = KnownSpaces(embedder)
-        self._rerankers = KnownRerankers()
+        self._searches = Searches(self._spaces)
         self.spaces = Spaces(self._drive, self._spaces)
 
     @classmethod
@@ -84,16 +82,6 @@ class Retriever:
 
     def _drive(self, steps: Steps[Result], connection: Connection | Session | None) -> Result:
         return drive(steps, partial(self._connection, connection))
-
-    def _space(
-        self, collection: str, space: str | None, connection: Connection | Session | None
-    ) -> KnownSpace | None:
-        known = self._spaces.get(collection, space)
-        if known is None:
-            with self._connection(connection) as used:
-                row = used.execute(statements.space_statement(collection, space)).one_or_none()
-            known = self._spaces.learn(collection, space, row)
-        return known
 
     def create_collection(
         self,
@@ -157,76 +145,6 @@ class Retriever:
             )
             return int(used.execute(select(called)).scalar_one())
 
-    def search(
-        self,
-        collection: str,
-        query: str,
-        *,
-        max_results: int = 10,
-        metadata_filter: Mapping[str, Any] | None = None,
-        legs: Sequence[str] = statements.LEGS,
-        weights: Mapping[str, float] | None = None,
-        rrf_k: int | None = None,
-        candidates: int | None = None,
-        space: str | None = None,
-        keyword_operator: str | None = None,
-        search_effort: int | None = None,
-        query_embedding: Sequence[float] | None = None,
-        rerank: bool | str | Reranker | None = None,
-        rerank_candidates: int | None = None,
-        connection: Connection | Session | None = None,
-    ) -> list[Hit]:
-        """The best chunks, best first.
-
-        Without `query_embedding` the space's model embeds the query. A collection without an
-        active space is searched by its words alone.
-
-        `rerank` is a reranker, its name, or True for that of the settings. It reads the query as it
-        is with title and content of `rerank_candidates` hits, without a number 50 or `max_results`
-        if that is more, and the best by its scores are returned.
-        """
-        request = statements.SearchRequest(
-            collection=collection,
-            query=normalise_text(query),  # as documents are
-            legs=legs,
-            space=space,
-            query_embedding=query_embedding,
-            options={
-                "max_results": max_results,
-                "metadata_filter": metadata_filter,
-                "weights": weights,
-                "rrf_k": rrf_k,
-                "candidates": candidates,
-                "keyword_operator": keyword_operator,
-                "search_effort": search_effort,
-            },
-        )
-        reranking = self._rerankers.reranking(rerank, request, rerank_candidates)
-        if reranking is not None:
-            request = reranking.request
-        try:
-            hits = self._search(request, connection)
-        except (SpaceMismatch, NotReady) as error:
-            # in the caller's transaction nothing more can be tried
-            if connection is not None or not is_stale(error):
-                raise
-            self._spaces.forget(collection)
-            hits = self._search(request, connection)
-        return hits if reranking is None else reranking.best(hits)
-
-    def _search(
-        self, request: statements.SearchRequest, connection: Connection | Session | None
-    ) -> list[Hit]:
-        if request.is_empty:
-            # the collection must exist all the same
-            self._space(request.collection, request.space, connection)
-            return []
-        if request.needs_embedding:
-            space = self._space(request.collection, request.space, connection)
-            request = request.embedded(space)
-        with self._connection(connection) as used:
-            return [Hit(**row._mapping) for row in used.execute(request.statement())]
-
     def answer(
         self,
         collection: str,
@@ -245,16 +163,3 @@ class Retriever:
         model = generation.chat_model(chat)
         hits = self.search(collection, question, **search)
         return generation.answer(question, hits, model, max_tokens=max_tokens, template=template)
-
-    def neighbouring_chunks(
-        self,
-        chunk_id: int,
-        *,
-        before: int = 1,
-        after: int = 1,
-        connection: Connection | Session | None = None,
-    ) -> list[StoredChunk]:
-        """A chunk and those around it in its document, in order of position."""
-        statement = statements.neighbouring_statement(chunk_id, before, after)
-        with self._connection(connection) as used:
-            return [StoredChunk(**row._mapping) for row in used.execute(statement)]

@@ -174,7 +174,7 @@ def test_search_takes_any_query(filled: Run, query: str) -> None:
         (["handbook", "key", "-n", "-1"], "max_results must be between 1 and"),
         (["handbook", "key", "-n", "1000000"], "max_results must be between 1 and"),
         (["handbook", "key", "-n", "99999999999"], "out of range"),
-        (["handbook", "key", "--leg", "sparse"], "not 'sparse'"),
+        (["handbook", "key", "--leg", "smell"], "not 'smell'"),
         (["handbook", "key", "--filter", "{"], "--filter is not JSON"),
         (["handbook", "key", "--filter", "[\n1]"], "--filter must be a JSON object"),
         (["handbook", "key", "--filter", '{"a": {"$near": 1}}'], "$near"),

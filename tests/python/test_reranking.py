@@ -264,7 +264,8 @@ def test_hits_of_a_search_are_ordered_again(filled: Retriever) -> None:
     hits = filled.search("handbook", QUERY, rerank="word-overlap")
     assert keys_of(hits) == BEST
     assert [each.rerank_score for each in hits] == pytest.approx([1, 2 / 3, 1 / 3, 0])
-    assert all(0 < each.score < 1 for each in hits)
+    scores = {each.chunk_id: each.score for each in filled.search("handbook", QUERY)}
+    assert {each.chunk_id: each.score for each in hits} == scores
 
 
 @pytest.mark.parametrize("rerank", [None, False])
@@ -306,6 +307,9 @@ def test_how_many_are_fetched(filled: Retriever) -> None:
         ({"rerank_candidates": 9}, "between max_results, which is 10, and 10000, not 9"),
         ({"rerank_candidates": 10_001}, "rerank_candidates .* not 10001"),
         ({"max_results": 0}, "max_results must be between 1 and 10000, not 0"),
+        ({"result_offset": -1}, "result_offset must be 0 or more, not -1"),
+        ({"result_offset": 41}, "at most rerank_candidates, which is 50, not 51"),
+        ({"result_offset": 5, "rerank_candidates": 14}, "which is 14, not 15"),
         ({"max_results": 10_001}, "max_results must be between 1 and 10000, not 10001"),
         ({"rerank": 3}, "rerank must be a bool, a name or a Reranker, not 3"),
         ({"query": "", "query_embedding": [1.0] * 64}, "rerank needs the text of the query"),
@@ -314,6 +318,45 @@ def test_how_many_are_fetched(filled: Retriever) -> None:
 def test_unusable_options_are_named(filled: Retriever, options: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidInput, match=named):
         filled.search("handbook", **({"query": "key", "rerank": "word-overlap"} | options))
+
+
+class Fixed:
+    """Gives the scores that it was made with, however many texts there are."""
+
+    model = "fixed"
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = scores
+
+    def score(self, query: str, texts: Sequence[str]) -> Floats:
+        return np.array(self.scores, dtype=np.float32)
+
+
+@pytest.mark.parametrize("scores", [(1, 1, 1, 1), (math.nan,) * 4])
+def test_no_hit_is_lost_and_ties_keep_the_order_of_the_search(
+    filled: Retriever, scores: tuple[float, ...]
+) -> None:
+    hits = filled.search("handbook", QUERY, rerank=Fixed(*scores))
+    assert keys_of(hits) == keys_of(filled.search("handbook", QUERY))
+
+
+@pytest.mark.parametrize("count", [0, 3, 5])
+def test_a_reranker_that_loses_a_text_is_named(filled: Retriever, count: int) -> None:
+    named = rf"reranker fixed: scores of shape \({count},\) cannot order 4 hits"
+    with pytest.raises(InvalidInput, match=named):
+        filled.search("handbook", QUERY, rerank=Fixed(*[1.0] * count))
+
+
+def test_pages_are_cut_after_reranking(filled: Retriever) -> None:
+    recorder = Recorder()
+    pages = [
+        filled.search("handbook", QUERY, max_results=2, result_offset=start, rerank=recorder)
+        for start in (0, 2, 4)
+    ]
+    assert [keys_of(page) for page in pages] == [BEST[:2], BEST[2:], []]
+    assert recorder.calls[0] == recorder.calls[1] == recorder.calls[2]
+    (best,) = filled.search("handbook", QUERY, max_results=1, result_offset=3, rerank=recorder)
+    assert best.document_key == BEST[3] and best.contributions
 
 
 def test_nothing_found_is_nothing_to_score(filled: Retriever) -> None:

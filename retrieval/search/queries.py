@@ -1,0 +1,75 @@
+"""What the legs of a search are searched with, and the steps that find it out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from retrieval.embedding.spaces import KnownSpace, KnownSpaces, check_found
+from retrieval.errors import NotReady
+from retrieval.search.request import DEFAULT_LEGS, QUERIES, SearchRequest, WantedSpace
+from retrieval.search.statements import space_statement
+from retrieval.steps import Compute, Query, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Embeddings by leg, and of those that a model made here the signatures of their spaces."""
+
+    embeddings: Mapping[str, Any] = field(default_factory=dict)
+    signatures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def query_steps(request: SearchRequest, known_spaces: KnownSpaces) -> Steps[Queries]:
+    """Embed the query for every leg that was not given its own.
+
+    By default a collection without a dense space is searched by its words alone.
+    """
+    given = {leg: getattr(request, name) for leg, name in QUERIES.items()}
+    embeddings = {leg: each for leg, each in given.items() if each is not None}
+    spaces: dict[str, KnownSpace] = {}
+    for wanted in request.wanted_spaces():
+        space = yield from _space_steps(request.collection, wanted, known_spaces)
+        if space is not None:
+            spaces[wanted.leg] = space
+        elif wanted.leg != "semantic" or set(request.legs) != set(DEFAULT_LEGS):
+            raise _no_space(request.collection, wanted)
+    if spaces:
+        embeddings |= yield Compute(partial(_embedded, request.query, spaces))
+    return Queries(embeddings, {leg: dict(each.signature) for leg, each in spaces.items()})
+
+
+def _space_steps(
+    collection: str, wanted: WantedSpace, known_spaces: KnownSpaces
+) -> Steps[KnownSpace | None]:
+    known = known_spaces.get(collection, wanted.name, wanted.kind)
+    if known is None:
+        row = yield Query(partial(_space_row, collection=collection, wanted=wanted))
+        # a signature needs the model, and that takes a while to load
+        learn = partial(known_spaces.learn, collection, wanted.name, wanted.kind, row)
+        known = yield Compute(learn)
+    return known
+
+
+def _space_row(connection: Connection, collection: str, wanted: WantedSpace) -> Any:
+    statement = space_statement(collection, wanted.name, wanted.kind)
+    return connection.execute(statement).one_or_none()
+
+
+def _embedded(query: str, spaces: Mapping[str, KnownSpace]) -> dict[str, Any]:
+    return {leg: space.embedder.embed_query(query) for leg, space in spaces.items()}
+
+
+def _no_space(collection: str, wanted: WantedSpace) -> NotReady:
+    kind = "" if wanted.kind == "dense" else f" {wanted.kind}"
+    return NotReady(f"leg {wanted.leg}: collection {collection} has no active{kind} space")
+
+
+def check_steps(request: SearchRequest) -> Steps[None]:
+    """Raise NotFound where the collection or the space of a request is not there."""
+    name = request.space
+    wanted = WantedSpace("semantic", name, None if name else "dense")
+    row = yield Query(partial(_space_row, collection=request.collection, wanted=wanted))
+    check_found(request.collection, name, wanted.kind, row)

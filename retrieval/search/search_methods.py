@@ -1,0 +1,248 @@
+"""What a retriever can be asked."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from pgvector import SparseVector
+from sqlalchemy import Connection, select
+from sqlalchemy.orm import Session
+
+from retrieval import orm
+from retrieval.reranking import Reranker
+from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
+from retrieval.search.results import Calibration, DocumentHit, Hit, PassageHit, StoredChunk
+from retrieval.search.searches import Searches, found_hits, found_passages, rows
+from retrieval.search.statements import neighbouring_statement
+from retrieval.steps import Result, Steps
+
+Caller = Connection | Session | None
+
+
+class SearchMethods:
+    """The searches of `Retriever`; what they do is in retrieval.search.searches."""
+
+    _searches: Searches
+
+    def _drive(self, steps: Steps[Result], connection: Caller) -> Result:
+        raise NotImplementedError
+
+    def search(
+        self,
+        collection: str,
+        query: str,
+        *,
+        max_results: int = 10,
+        metadata_filter: Mapping[str, Any] | None = None,
+        legs: Collection[str] = DEFAULT_LEGS,
+        fusion: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        rrf_k: int | None = None,
+        candidates: int | None = None,
+        leg_candidates: Mapping[str, int] | None = None,
+        boosts: Boosts | None = None,
+        duplicate_similarity: float | None = None,
+        per_document: int | None = None,
+        mmr_lambda: float | None = None,
+        result_offset: int | None = None,
+        late_interaction: str | None = None,
+        space: str | None = None,
+        spaces: Collection[str] = (),
+        keyword_operator: str | None = None,
+        search_effort: int | None = None,
+        query_embedding: Sequence[float] | Any | None = None,
+        query_sparse: SparseVector | Any | None = None,
+        query_tokens: Sequence[Any] | Any | None = None,
+        rerank: bool | str | Reranker | None = None,
+        rerank_candidates: int | None = None,
+        connection: Caller = None,
+    ) -> list[Hit]:
+        """The best chunks, best first.
+
+        `legs` are some of keyword, semantic, sparse and late_interaction; each of `spaces`, by
+        name, is one more. The models of their spaces embed the query, except for a leg whose
+        `query_embedding`, `query_sparse` or `query_tokens` is given. With the default legs a
+        collection without an active dense space is searched by its words alone.
+
+        `space` is the dense space of the semantic leg, without a name the active one, and what
+        `duplicate_similarity` and `mmr_lambda` compare in; of a sparse or late-interaction search
+        alone it is theirs. The other options are those of the SQL function hybrid_search. Without
+        any of them a single leg is searched by its own function, and `score` is the leg's own;
+        pages of it need `result_offset` from the first one on, which is 0.
+
+        `rerank` is a reranker, its name, or True for that of the settings. It reads the query as it
+        is with title and content of `rerank_candidates` hits, without a number 50 or `max_results`
+        if that is more, and the best by its scores are returned. Pages are cut after that.
+        """
+        request = SearchRequest.of(locals())
+        steps = self._searches.hits(request, rerank, rerank_candidates, retry=connection is None)
+        return self._drive(steps, connection)
+
+    def explain(
+        self, collection: str, query: str, *, connection: Caller = None, **search: Any
+    ) -> dict[str, Any]:
+        """How hybrid search comes to its ranking: legs, and for each hit what made its score.
+
+        `search` are the other arguments of the method of that name, except for reranking; what is
+        returned is what the SQL function explain_search says.
+        """
+        request = SearchRequest(collection=collection, query=query, **search)
+        steps = self._searches.explanation(request, retry=connection is None)
+        return self._drive(steps, connection)
+
+    def search_documents(
+        self,
+        collection: str,
+        query: str,
+        *,
+        aggregation: str | None = None,
+        connection: Caller = None,
+        **search: Any,
+    ) -> list[DocumentHit]:
+        """The best documents by their chunks, best first.
+
+        `aggregation` makes the score of a document of those of its chunks: max, which is the
+        default, sum, or mean_of_best. `search` are the other arguments of the method of that name,
+        except for those that choose among chunks: reranking, duplicates, diversity and pages.
+        """
+        request = SearchRequest(collection=collection, query=query, **search)
+        steps = self._searches.documents(request, aggregation, retry=connection is None)
+        return self._drive(steps, connection)
+
+    def recommend(
+        self,
+        collection: str,
+        positive: Sequence[int],
+        negative: Sequence[int] = (),
+        *,
+        metadata_filter: Mapping[str, Any] | None = None,
+        max_results: int = 10,
+        space: str | None = None,
+        strategy: str | None = None,
+        exclude_documents: bool | None = None,
+        candidates: int | None = None,
+        search_effort: int | None = None,
+        connection: Caller = None,
+    ) -> list[Hit]:
+        """The chunks most like some chunks, and unlike others, by their ids."""
+        found = orm.recommend(
+            collection,
+            list(positive),
+            list(negative),
+            metadata_filter=metadata_filter,
+            max_results=max_results,
+            space=space,
+            strategy=strategy,
+            exclude_documents=exclude_documents,
+            candidates=candidates,
+            search_effort=search_effort,
+        )
+        return self._drive(found_hits(found), connection)
+
+    def recommend_documents(
+        self,
+        collection: str,
+        positive_keys: Sequence[str],
+        negative_keys: Sequence[str] = (),
+        *,
+        metadata_filter: Mapping[str, Any] | None = None,
+        max_results: int = 10,
+        space: str | None = None,
+        strategy: str | None = None,
+        candidates: int | None = None,
+        search_effort: int | None = None,
+        connection: Caller = None,
+    ) -> list[Hit]:
+        """The best chunk of each of the documents most like some, and unlike others."""
+        found = orm.recommend_documents(
+            collection,
+            list(positive_keys),
+            list(negative_keys),
+            metadata_filter=metadata_filter,
+            max_results=max_results,
+            space=space,
+            strategy=strategy,
+            candidates=candidates,
+            search_effort=search_effort,
+        )
+        return self._drive(found_hits(found), connection)
+
+    def more_like_this(
+        self,
+        collection: str,
+        example_document: str | None = None,
+        *,
+        metadata_filter: Mapping[str, Any] | None = None,
+        max_results: int = 10,
+        terms: int | None = None,
+        example_chunk: int | None = None,
+        field_weights: Mapping[str, float] | None = None,
+        connection: Caller = None,
+    ) -> list[Hit]:
+        """The chunks most like a document, by its key, or like a chunk, by their words."""
+        found = orm.more_like_this(
+            collection,
+            example_document,
+            metadata_filter=metadata_filter,
+            max_results=max_results,
+            terms=terms,
+            example_chunk=example_chunk,
+            field_weights=field_weights,
+        )
+        return self._drive(found_hits(found), connection)
+
+    def passages(
+        self,
+        collection: str,
+        hits: Sequence[Hit | DocumentHit],
+        *,
+        before: int = 0,
+        after: int = 0,
+        connection: Caller = None,
+    ) -> list[PassageHit]:
+        """The passages that hits are part of, each wider by some chunks, in the hits' order.
+
+        Those that overlap or touch in their document are one, at the place of the first of them.
+        """
+        return self._drive(found_passages(collection, hits, before, after), connection)
+
+    def neighbouring_chunks(
+        self,
+        chunk_id: int,
+        *,
+        before: int = 1,
+        after: int = 1,
+        connection: Caller = None,
+    ) -> list[StoredChunk]:
+        """A chunk and those around it in its document, in order of position."""
+        found = self._drive(rows(neighbouring_statement(chunk_id, before, after)), connection)
+        return [StoredChunk(**row._mapping) for row in found]
+
+    def calibrate(
+        self,
+        collection: str,
+        space: str | None = None,
+        *,
+        sample: int | None = None,
+        store: bool = True,
+        connection: Caller = None,
+    ) -> Calibration:
+        """Find what a dense space should count beside the words, and store it."""
+        found = orm.calibrate(collection, space, sample=sample, store=store)
+        (row,) = self._drive(rows(select(*found.c)), connection)
+        return Calibration(**row._mapping)
+
+    def set_ranking(
+        self,
+        collection: str,
+        *,
+        fusion: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        rrf_k: int | None = None,
+        connection: Caller = None,
+    ) -> None:
+        """Set how searches of a collection rank unless they say otherwise.
+
+        Without anything that is set, they return to the defaults.
+        """
+        called = orm.set_ranking(collection, fusion=fusion, weights=weights, rrf_k=rrf_k)
+        self._drive(rows(select(called)), connection)
