@@ -33,6 +33,7 @@ from retrieval.orm.rankings import (
     diversify,
     fuse,
     max_sim,
+    packed_tokens,
     passages,
     set_ranking,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "measure_recall_statement",
     "more_like_this",
     "neighbouring_chunks",
+    "packed_tokens",
     "passages",
     "put_embeddings_statement",
     "recommend",

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Float,
     Integer,
+    LargeBinary,
     SQLColumnExpression,
     Text,
     Uuid,
@@ -180,4 +181,16 @@ def boost(
         column("boosted_score", Float),
         column("factors", JSONB),
         name="boosted",
+    )
+
+
+def packed_tokens(
+    collection: str, chunk_ids: Sequence[int] | ColumnElement[Any], *, space: str | None = None
+) -> TableValuedAlias:
+    """The token embeddings of chunks as bytes, as a selectable."""
+    return call("packed_tokens", **locals()).table_valued(
+        column("chunk_id", BigInteger),
+        column("tokens", Integer),
+        column("vectors", LargeBinary),
+        name="packed",
     )

@@ -31,25 +31,29 @@ def query_steps(request: SearchRequest, known_spaces: KnownSpaces) -> Steps[Quer
     embeddings = {leg: each for leg, each in given.items() if each is not None}
     spaces: dict[str, KnownSpace] = {}
     for wanted in request.wanted_spaces():
-        space = yield from _space_steps(request.collection, wanted, known_spaces)
-        if space is not None:
-            spaces[wanted.leg] = space
-        elif wanted.leg != "semantic" or set(request.legs) != set(DEFAULT_LEGS):
-            raise _no_space(request.collection, wanted)
+        optional = wanted.leg == "semantic" and set(request.legs) == set(DEFAULT_LEGS)
+        try:
+            spaces[wanted.leg] = yield from space_steps(request.collection, wanted, known_spaces)
+        except NotReady:
+            if not optional:
+                raise
     if spaces:
         embeddings |= yield Compute(partial(_embedded, request.query, spaces))
     return Queries(embeddings, {leg: dict(each.signature) for leg, each in spaces.items()})
 
 
-def _space_steps(
+def space_steps(
     collection: str, wanted: WantedSpace, known_spaces: KnownSpaces
-) -> Steps[KnownSpace | None]:
+) -> Steps[KnownSpace]:
+    """The space of a leg, NotReady where there is none."""
     known = known_spaces.get(collection, wanted.name, wanted.kind)
     if known is None:
         row = yield Query(partial(_space_row, collection=collection, wanted=wanted))
         # a signature needs the model, and that takes a while to load
         learn = partial(known_spaces.learn, collection, wanted.name, wanted.kind, row)
         known = yield Compute(learn)
+    if known is None:
+        raise _no_space(collection, wanted)
     return known
 
 

@@ -14,6 +14,8 @@ from retrieval.search.request import SearchRequest
 from retrieval.search.results import Hit
 from retrieval.settings import Settings
 
+# instead of a model's name: by the token embeddings that are stored
+LATE_INTERACTION = "late_interaction"
 DEFAULT_CANDIDATES = 50
 MOST_HITS = 10_000  # that the SQL functions return
 
@@ -46,22 +48,23 @@ def reranked_text(hit: Hit) -> str:
 class Reranking:
     """The second half of one search: its request fetches the hits of which a page is kept.
 
-    Pages are cut after all of them were ordered again, so that none has what is on another.
+    Pages are cut after all of them were ordered again, so that none has what is on another. Without
+    a reranker the hits' token embeddings are compared with the query's, see `token_scores`.
     """
 
-    reranker: Reranker
+    reranker: Reranker | None
     request: SearchRequest
     page: slice
 
-    def best(self, hits: Sequence[Hit]) -> list[Hit]:
+    def best(self, reranker: Reranker, hits: Sequence[Hit]) -> list[Hit]:
         """Score the hits, which may load the model, and keep the best."""
         if not hits:
             return []
-        scores = self.reranker.score(self.request.query, [reranked_text(hit) for hit in hits])
+        scores = reranker.score(self.request.query, [reranked_text(hit) for hit in hits])
         try:
             return rerank_hits(hits, scores)[self.page]
         except InvalidInput as error:
-            raise InvalidInput(f"reranker {self.reranker.model}: {error}") from error
+            raise InvalidInput(f"reranker {reranker.model}: {error}") from error
 
 
 class KnownRerankers:
@@ -74,9 +77,9 @@ class KnownRerankers:
         self, rerank: Any, request: SearchRequest, candidates: int | None
     ) -> Reranking | None:
         """How the hits of a request are ordered again; None where that was not asked for."""
-        reranker = self._chosen(rerank)
-        if reranker is None:
+        if rerank is None or rerank is False:
             return None
+        reranker = None if rerank == LATE_INTERACTION else self._chosen(rerank)
         if not request.is_empty and not request.query.strip():
             raise InvalidInput("rerank needs the text of the query, not only its embedding")
         first, wanted = request.result_offset or 0, request.max_results
@@ -88,9 +91,7 @@ class KnownRerankers:
         )
         return Reranking(reranker, fetched, slice(first, first + wanted))
 
-    def _chosen(self, rerank: Any) -> Reranker | None:
-        if rerank is None or rerank is False:
-            return None
+    def _chosen(self, rerank: Any) -> Reranker:
         if isinstance(rerank, Reranker):
             return rerank
         if rerank is not True and not isinstance(rerank, str):

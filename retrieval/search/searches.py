@@ -10,15 +10,16 @@ from sqlalchemy import Select, select
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpaces, is_stale
 from retrieval.errors import InvalidInput, NotReady, SpaceMismatch
-from retrieval.search.queries import Queries, check_steps, query_steps
-from retrieval.search.request import SearchRequest
-from retrieval.search.rerank import KnownRerankers
+from retrieval.search.queries import Queries, check_steps, query_steps, space_steps
+from retrieval.search.request import KINDS, SearchRequest, WantedSpace
+from retrieval.search.rerank import LATE_INTERACTION, KnownRerankers, Reranking, rerank_hits
 from retrieval.search.results import DocumentHit, Hit, PassageHit
 from retrieval.search.search_statements import (
     documents_statement,
     explain_statement,
     search_statement,
 )
+from retrieval.search.token_scores import token_scores
 from retrieval.steps import Compute, Query, Steps
 
 Build = Callable[[SearchRequest, Queries], Select[Any]]
@@ -44,8 +45,17 @@ class Searches:
         if reranking is None:
             return hits_of((yield from self._rows(request, search_statement, retry)))
         hits = hits_of((yield from self._rows(reranking.request, search_statement, retry)))
-        best: list[Hit] = yield Compute(partial(reranking.best, hits))
+        if reranking.reranker is None:
+            return (yield from self._by_tokens(reranking, hits))
+        best: list[Hit] = yield Compute(partial(reranking.best, reranking.reranker, hits))
         return best
+
+    def _by_tokens(self, reranking: Reranking, hits: Sequence[Hit]) -> Steps[list[Hit]]:
+        request = reranking.request
+        wanted = WantedSpace(LATE_INTERACTION, None, KINDS[LATE_INTERACTION])
+        space = yield from space_steps(request.collection, wanted, self.spaces)
+        scores = yield from token_scores(request.collection, space, request.query, hits)
+        return rerank_hits(hits, scores)[reranking.page]
 
     def documents(
         self, request: SearchRequest, aggregation: str | None, *, retry: bool

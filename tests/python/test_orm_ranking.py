@@ -35,6 +35,7 @@ SEARCHES: list[Callable[..., TableValuedAlias]] = [
     orm.diversify,
     orm.collapse_duplicates,
     orm.passages,
+    orm.packed_tokens,
     orm.facets,
 ]
 DOCUMENTS = [

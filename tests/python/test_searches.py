@@ -329,11 +329,11 @@ def test_late_interaction_scores_candidates_or_the_collection(shop: Retriever) -
 
 
 def test_boosts_change_the_order(shop: Retriever) -> None:
-    boosts = [{"field": "team", "values": {"b": 10}}]
+    boosts = [{"field": "team", "values": {"b": 1000}}]
     hits = shop.search("handbook", QUERY, boosts=boosts)
     assert keys_of(hits)[0] == "boots"
     explained = shop.explain("handbook", QUERY, boosts=boosts[0])["hits"][0]
-    assert explained["boosts"] == [{"field": "team", "value": "b", "factor": 10}]
+    assert explained["boosts"] == [{"field": "team", "value": "b", "factor": 1000}]
     assert keys_of(shop.search_documents("handbook", QUERY, boosts=boosts))[0] == "boots"
 
 
@@ -533,3 +533,42 @@ def test_arrays_are_queries(shop: Retriever) -> None:
     vector = np.asarray(DENSE.embed_query(QUERY))
     listed = shop.search("handbook", QUERY, query_embedding=vector.tolist())
     assert keys_of(shop.search("handbook", QUERY, query_embedding=vector)) == keys_of(listed)
+
+
+def test_stored_tokens_order_the_hits_again(shop: Retriever) -> None:
+    """Here as in the database, whose score is the same."""
+    in_sql = shop.search(
+        "handbook",
+        QUERY,
+        legs=["keyword", "late_interaction"],
+        weights={"keyword": 0, "late_interaction": 1},
+        max_results=3,
+    )
+    hits = shop.search("handbook", QUERY, legs=["keyword"], rerank="late_interaction")
+    # what ties keeps its order
+    assert [hit.rerank_score for hit in hits[:3]] == pytest.approx(
+        [hit.late_interaction_score for hit in in_sql], abs=1e-3
+    )
+    assert all(hit.score == hit.keyword_score for hit in hits)
+    assert len(hits) == len(shop.search("handbook", QUERY, legs=["keyword"]))
+
+
+def test_a_hit_without_tokens_is_last(retriever: Retriever) -> None:
+    retriever.ingest("handbook", DOCUMENTS[:4])
+    add_spaces(retriever)
+    with retriever.engine.begin() as connection:
+        connection.execute(
+            text(
+                """delete from retrieval.token_embeddings t using retrieval.chunks c
+                   where c.chunk_id = t.chunk_id and c.content like '%for the winter.'"""
+            )
+        )
+    hits = retriever.search("handbook", QUERY, rerank="late_interaction")
+    assert len(hits) == 4
+    assert (hits[-1].document_key, hits[-1].rerank_score) == ("jacket", None)
+    assert None not in [hit.rerank_score for hit in hits[:-1]]
+
+
+def test_there_are_no_tokens_to_order_by(shop: Retriever) -> None:
+    with pytest.raises(NotReady, match="late_interaction: collection plain has no active multi"):
+        shop.search("plain", QUERY, rerank="late_interaction")
