@@ -5,7 +5,8 @@
 -- many chunks of a document are kept (per_document), the rest is chosen for diversity (diversify), and the page is cut.
 --
 -- All pages come from the same candidates, so that no chunk is on two of them or on none: the ranking of deeper candidates is
--- another one. That is why result_offset cannot go beyond candidates.
+-- another one. That is why result_offset cannot go beyond candidates. Where per_document and duplicates leave too few for the
+-- first page, it is filled up from deeper candidates, and the next one is empty.
 create or replace function retrieval.hybrid_search(
     collection text,
     query_text text default null,
@@ -43,8 +44,8 @@ declare
     owner constant retrieval.collections := retrieval._collection(collection);
     condition constant text := retrieval._filter_condition(owner, metadata_filter);
     request record;
-    -- duplicates are found by comparing all pairs
-    deepest constant integer := case when duplicate_similarity is null then 10000 else 1600 end;
+    -- where all that are no duplicates must be known, finding them takes the square of the candidates
+    deepest constant integer := case when duplicate_similarity is not null and num_nonnulls(per_document, mmr_lambda) > 0 then 1600 else 10000 end;
     ranked record;
 begin
     perform retrieval._check_count('max_results', max_results);
@@ -83,4 +84,4 @@ end;
 $$;
 
 comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; without a fusion that of the collection, else relative. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
+'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; where these are all 0, as of a useless space alone, each counts 1; without a fusion that of the collection, else relative. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. Where these two leave fewer than max_results, the first page is filled up from deeper candidates, at most 10000, or 1600 where near-duplicates fall and more is asked for. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';

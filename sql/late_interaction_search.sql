@@ -9,11 +9,11 @@ create or replace function retrieval._token_statement(space retrieval.spaces, fi
     language sql immutable
     return format(
         'select t.chunk_id, retrieval.max_sim($1, t.embeddings, %1$L) as score
-         from retrieval.%2$I t%3$s
-         where true%4$s
+         from retrieval.token_embeddings t%3$s
+         where t.space_id = %2$s%4$s
          order by score desc, t.chunk_id
          limit %5$s',
-        space.metric, retrieval._embedding_partition(space),
+        space.metric, space.space_id,
         format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = t.chunk_id', space.collection_id) || ' and ' || filter_condition,
         case when among then ' and t.chunk_id = any ($2)' else '' end, candidates);
 

@@ -146,7 +146,9 @@ begin
         target := retrieval._comparing_space(owner, request.space);
         select array_agg(c.chunk_id) as ids, array_agg(c.score) as scores,
                jsonb_object_agg(c.chunk_id, c.duplicates) filter (where c.duplicates <> '{}') as duplicates into refined
-        from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, request.duplicate_similarity) c;
+        from retrieval._collapsed_chunks(
+            owner, target, chunk_ids, scores, request.duplicate_similarity,
+            case when num_nonnulls(request.per_document, request.mmr_lambda) = 0 then wanted end) c;
         chunk_ids := refined.ids; scores := refined.scores;
         steps := steps || jsonb_build_object('duplicates', coalesce(refined.duplicates, '{}'));
     end if;

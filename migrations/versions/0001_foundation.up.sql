@@ -3664,11 +3664,11 @@ create or replace function retrieval._token_statement(space retrieval.spaces, fi
     language sql immutable
     return format(
         'select t.chunk_id, retrieval.max_sim($1, t.embeddings, %1$L) as score
-         from retrieval.%2$I t%3$s
-         where true%4$s
+         from retrieval.token_embeddings t%3$s
+         where t.space_id = %2$s%4$s
          order by score desc, t.chunk_id
          limit %5$s',
-        space.metric, retrieval._embedding_partition(space),
+        space.metric, space.space_id,
         format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = t.chunk_id', space.collection_id) || ' and ' || filter_condition,
         case when among then ' and t.chunk_id = any ($2)' else '' end, candidates);
 
@@ -3893,46 +3893,59 @@ comment on function retrieval.diversify(text, bigint[], double precision[], doub
 -- fallen one is kept, so nothing falls to a chunk that it is not like itself. Equal content counts as alike in any
 -- space and without one; no content, as of a document that is a title, is not equal.
 
--- One statement compares all pairs: for a hundred chunks that is faster than a statement for each that is kept.
+-- Each chunk that is kept is compared with what is left, and nothing more once there are enough: among near-duplicates few are
+-- kept, among others few are compared. Of a hundred that are all kept comparing all pairs in one statement is no faster.
 create or replace function retrieval._collapsed_chunks(
-    collection retrieval.collections, space retrieval.spaces, chunk_ids bigint[], scores double precision[], similarity double precision)
+    collection retrieval.collections, space retrieval.spaces, chunk_ids bigint[], scores double precision[], similarity double precision,
+    maximum integer)
     returns table (chunk_id bigint, score double precision, duplicates bigint[])
     language plpgsql stable rows 100
     set search_path from current
 as $$
 declare
-    hit record;
-    fallen bigint[] := '{}';
+    ranked record;  -- all of them, best first, as arrays
+    is_left boolean[];
+    kept integer := 0;
+    kept_embedding halfvec;
+    kept_content bigint;
+    alike bigint[];
 begin
-    for hit in execute format(
-        'with ranked as materialized (
-             select u.chunk_id, u.score, row_number() over (order by u.score desc, u.chunk_id) as rank, e.embedding,
-                    case when c.content <> '''' then min(u.chunk_id) over (partition by c.content collate "C") end as first_of_content
-             from unnest($1, $2) u(chunk_id, score)
-             join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = u.chunk_id
-             left join retrieval.embeddings e on e.space_id = %2$L and e.chunk_id = u.chunk_id)
-         select r.chunk_id, r.score, array(
-                    select o.chunk_id from ranked o
-                    where o.rank > r.rank
-                      -- NaN, the distance of zeros, is larger than all
-                      and (o.embedding <=> r.embedding <= 1 - $3 or o.first_of_content = r.first_of_content)
-                    order by o.rank) as alike
-         from ranked r
-         order by r.rank', collection.collection_id, space.space_id)
-        using chunk_ids, scores, similarity
-    loop
-        continue when hit.chunk_id = any (fallen);
-        chunk_id := hit.chunk_id;
-        score := hit.score;
-        duplicates := array(select a.id from unnest(hit.alike) with ordinality a(id, number) where a.id <> all (fallen) order by a.number);
+    execute format(
+        'select array_agg(r.chunk_id order by r.rank) as ids, array_agg(r.score order by r.rank) as scores,
+                array_agg(e.embedding order by r.rank) as embeddings, array_agg(r.first_of_content order by r.rank) as contents
+         from (select u.chunk_id, u.score, row_number() over (order by u.score desc, u.chunk_id) as rank,
+                      case when c.content <> '''' then min(u.chunk_id) over (partition by c.content collate "C") end as first_of_content
+               from unnest($1, $2) u(chunk_id, score)
+               join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = u.chunk_id) r
+         left join retrieval.embeddings e on e.space_id = %2$L and e.chunk_id = r.chunk_id', collection.collection_id, space.space_id)
+        into ranked using chunk_ids, scores;
+    is_left := array_fill(true, array[coalesce(cardinality(ranked.ids), 0)]);
+    for place in 1 .. cardinality(is_left) loop
+        continue when not is_left[place];
+        exit when kept = maximum;
+        kept := kept + 1;
+        kept_embedding := ranked.embeddings[place];
+        kept_content := ranked.contents[place];
+        alike := array(
+            select o.number
+            from unnest(ranked.embeddings, ranked.contents, is_left) with ordinality o(embedding, content, is_left, number)
+            where o.is_left and o.number > place
+              -- NaN, the distance of zeros, is larger than all
+              and (o.embedding <=> kept_embedding <= 1 - similarity or o.content = kept_content)
+            order by o.number);
+        chunk_id := ranked.ids[place];
+        score := ranked.scores[place];
+        duplicates := array(select ranked.ids[a.number] from unnest(alike) with ordinality a(number, place) order by a.place);
         return next;
-        fallen := fallen || duplicates;
+        for fallen in 1 .. cardinality(alike) loop
+            is_left[alike[fallen]] := false;
+        end loop;
     end loop;
 end;
 $$;
 
-comment on function retrieval._collapsed_chunks(retrieval.collections, retrieval.spaces, bigint[], double precision[], double precision) is
-'The chunks of a ranking that are like none that is kept before them, best first, each with those that fell to it. Without a space (null) only content counts.';
+comment on function retrieval._collapsed_chunks(retrieval.collections, retrieval.spaces, bigint[], double precision[], double precision, integer) is
+'The chunks of a ranking that are like none that is kept before them, best first, each with those that fell to it; no more than the maximum, all where that is null. Without a space (null) only content counts.';
 
 create or replace function retrieval._comparing_space(collection retrieval.collections, space text)
     returns retrieval.spaces
@@ -3965,7 +3978,7 @@ declare
 begin
     perform retrieval._check_share('similarity', similarity);
     perform retrieval._check_ranking(owner, chunk_ids, coalesce(scores, '{}'));
-    return query select c.* from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, similarity) c;
+    return query select c.* from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, similarity, null) c;
 end;
 $$;
 
@@ -4378,7 +4391,9 @@ begin
         target := retrieval._comparing_space(owner, request.space);
         select array_agg(c.chunk_id) as ids, array_agg(c.score) as scores,
                jsonb_object_agg(c.chunk_id, c.duplicates) filter (where c.duplicates <> '{}') as duplicates into refined
-        from retrieval._collapsed_chunks(owner, target, chunk_ids, scores, request.duplicate_similarity) c;
+        from retrieval._collapsed_chunks(
+            owner, target, chunk_ids, scores, request.duplicate_similarity,
+            case when num_nonnulls(request.per_document, request.mmr_lambda) = 0 then wanted end) c;
         chunk_ids := refined.ids; scores := refined.scores;
         steps := steps || jsonb_build_object('duplicates', coalesce(refined.duplicates, '{}'));
     end if;
@@ -4447,7 +4462,8 @@ comment on function retrieval._ranking(retrieval.collections, record, text) is
 -- many chunks of a document are kept (per_document), the rest is chosen for diversity (diversify), and the page is cut.
 --
 -- All pages come from the same candidates, so that no chunk is on two of them or on none: the ranking of deeper candidates is
--- another one. That is why result_offset cannot go beyond candidates.
+-- another one. That is why result_offset cannot go beyond candidates. Where per_document and duplicates leave too few for the
+-- first page, it is filled up from deeper candidates, and the next one is empty.
 create or replace function retrieval.hybrid_search(
     collection text,
     query_text text default null,
@@ -4485,8 +4501,8 @@ declare
     owner constant retrieval.collections := retrieval._collection(collection);
     condition constant text := retrieval._filter_condition(owner, metadata_filter);
     request record;
-    -- duplicates are found by comparing all pairs
-    deepest constant integer := case when duplicate_similarity is null then 10000 else 1600 end;
+    -- where all that are no duplicates must be known, finding them takes the square of the candidates
+    deepest constant integer := case when duplicate_similarity is not null and num_nonnulls(per_document, mmr_lambda) > 0 then 1600 else 10000 end;
     ranked record;
 begin
     perform retrieval._check_count('max_results', max_results);
@@ -4525,7 +4541,7 @@ end;
 $$;
 
 comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; without a fusion that of the collection, else relative. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
+'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; where these are all 0, as of a useless space alone, each counts 1; without a fusion that of the collection, else relative. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. Where these two leave fewer than max_results, the first page is filled up from deeper candidates, at most 10000, or 1600 where near-duplicates fall and more is asked for. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
 -- end
 
 -- begin sql/document_search.sql
@@ -4662,7 +4678,7 @@ end;
 $$;
 
 comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, exact, or candidates for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
 
 create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
     returns jsonb

@@ -13,7 +13,7 @@ from vectors import create_space, embed, halves
 
 TOPICS, WORDS, LENGTH, COUNT = 8, 12, 10, 160
 DIMENSIONS = TOPICS * WORDS
-CALIBRATE = "select * from retrieval.calibrate('c', %s, sample => 40)"
+CALIBRATE = "select * from retrieval.calibrate('c', %s, sample => 24)"
 STORED = "select settings -> 'calibration' from retrieval.collections where name = 'c'"
 
 
@@ -73,7 +73,7 @@ def test_agreement_is_the_weight(corpus: Corpus, space: str, low: float, high: f
     with sql.transaction(force_rollback=True):
         (found,) = sql.execute(CALIBRATE, [space]).fetchall()
         sampled = sql.execute(
-            "select chunk_id from retrieval.sample_embeddings('c', %s, 40)", [space]
+            "select chunk_id from retrieval.sample_embeddings('c', %s, 24)", [space]
         ).fetchall()
         shares = []
         for (chunk,) in sampled:
@@ -83,7 +83,7 @@ def test_agreement_is_the_weight(corpus: Corpus, space: str, low: float, high: f
             assert len(alike) == 10
             near = corpus.nearest(space, corpus.chunks.index(chunk))
             shares.append(len(near & {row.chunk_id for row in alike}) / 10)
-        assert (found.space_name, found.sampled) == (space, 40)
+        assert (found.space_name, found.sampled) == (space, 24)
         assert found.agreement == pytest.approx(np.mean(shares), abs=0.02)  # halves may tie
         share = 0.5 * min(found.agreement / 0.3, 1) ** 2
         assert found.weight == pytest.approx(share / (1 - share), abs=5e-4)
@@ -157,7 +157,7 @@ def test_a_useless_space_alone_still_ranks(corpus: Corpus) -> None:
 def test_store_false_says_it_only(corpus: Corpus) -> None:
     sql = corpus.session
     with sql.transaction(force_rollback=True):
-        statement = "select * from retrieval.calibrate('c', 'words', 40, store => false)"
+        statement = "select * from retrieval.calibrate('c', 'words', 24, store => false)"
         (found,) = sql.execute(statement).fetchall()
         assert (found.weight, value(sql, STORED)) == (1, None)
 
@@ -229,9 +229,12 @@ def test_the_rest_of_a_document_is_no_neighbour(sql: psycopg.Cursor) -> None:
     assert found.weight < 0.1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sqlstate", "message"),
-    [
+def test_unusable_arguments(sql: psycopg.Cursor) -> None:
+    sql.execute("select retrieval.create_collection(name) from unnest('{c,bare}'::text[]) name")
+    create_space(sql, "s", 2)
+    create_space(sql, "terms", 2, kind="sparse")
+    sql.execute("select retrieval.activate_space('c', 's')")
+    for arguments, sqlstate, message in (
         ("'x'", "42704", "collection x does not exist"),
         ("'c', 'x'", "42704", "space x does not exist"),
         ("'c', 'terms'", "22023", "space terms is sparse, not dense"),
@@ -239,15 +242,7 @@ def test_the_rest_of_a_document_is_no_neighbour(sql: psycopg.Cursor) -> None:
         ("'c', sample => 10001", "22023", "sample must be between 1 and 10000, not 10001"),
         ("'c', sample => null", "22023", "sample must be between 1 and 10000, not null"),
         ("'bare'", "55000", "collection bare has no active space"),
-    ],
-)
-def test_unusable_arguments(
-    sql: psycopg.Cursor, arguments: str, sqlstate: str, message: str
-) -> None:
-    sql.execute("select retrieval.create_collection(name) from unnest('{c,bare}'::text[]) name")
-    create_space(sql, "s", 2)
-    create_space(sql, "terms", 2, kind="sparse")
-    sql.execute("select retrieval.activate_space('c', 's')")
-    error = failure(sql, f"select * from retrieval.calibrate({arguments})")
-    assert error.sqlstate == sqlstate
-    assert message in error.diag.message_primary
+    ):
+        error = failure(sql, f"select * from retrieval.calibrate({arguments})")
+        assert error.sqlstate == sqlstate
+        assert message in error.diag.message_primary

@@ -342,7 +342,7 @@ def test_injections_are_data(sql: psycopg.Cursor, attempt: str) -> None:
             "select document_key from retrieval.keyword_search('c', 'word', %s)",
             "select document_key from retrieval.semantic_search('c', '[1,0]', %s, space => 's')",
             "select document_key from retrieval.hybrid_search"
-            "('c', 'word', '[1,0]', %s, space => 's')",
+            "('c', 'word', '[1,0]', metadata_filter => %s, space => 's')",
         ):
             assert column(sql, search, [Jsonb({attempt: condition})]) == ["meant"]
             assert column(sql, search, [Jsonb({"a": condition})]) == []

@@ -123,16 +123,14 @@ def uneven(sql: psycopg.Cursor, long: int, others: int) -> list[str]:
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
-@pytest.mark.parametrize(
-    "query",
-    [{"query_text": "ant"}, {"query_embedding": "[1,0]"}, {"query_embeddings": {"s": [1, 0]}}],
-)
-def test_one_document_holds_most_of_the_candidates(
-    sql: psycopg.Cursor, aggregation: str, query: dict[str, Any]
-) -> None:
+def test_one_document_holds_most_of_the_candidates(sql: psycopg.Cursor, aggregation: str) -> None:
     keys = uneven(sql, 300, 20)
-    for candidates in (1, 10, 100):
-        for count in (5, 30):
+    for query in (
+        {"query_text": "ant"},
+        {"query_embedding": "[1,0]"},
+        {"query_embeddings": {"s": [1, 0]}},
+    ):
+        for candidates, count in ((1, 5), (10, 30), (100, 5)):
             found = search(
                 sql,
                 "document_search",

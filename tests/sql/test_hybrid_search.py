@@ -33,7 +33,7 @@ def session(module_database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @settings(
-    max_examples=50,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -381,6 +381,47 @@ def test_the_sessions_settings_change_nothing(session: psycopg.Connection, setti
             with session.transaction(force_rollback=True):
                 session.execute(f"set local {setting}")
                 assert search(session, function, **asked, **options) == before
+
+
+def test_rights_to_the_tables_are_rights_to_their_partitions(session: psycopg.Connection) -> None:
+    """Who may read the tables may search, and row-level security has its say."""
+    tables = column(
+        session,
+        "select oid::regclass::text from pg_class where relnamespace = 'retrieval'::regnamespace"
+        " and relkind in ('r', 'p') and not relispartition",
+    )
+    asked = arguments(queries(11, *LEGS))
+    options = {"duplicate_similarity": 0.99, "per_document": 2, "mmr_lambda": 0.7}
+    before = search(session, "hybrid_search", **asked, **options)
+    with session.transaction(force_rollback=True):
+        session.execute("create role reader; grant usage on schema retrieval to reader")
+        session.execute(f"grant select on {', '.join(tables)} to reader")
+        session.execute("set local role reader")
+        assert search(session, "hybrid_search", **asked, **options) == before
+        assert search(session, "document_search", **asked) != []
+        session.execute("reset role")
+        session.execute("alter table retrieval.token_embeddings enable row level security")
+        session.execute("set local role reader")
+        tokens = {leg: asked[leg] for leg in ("query_tokens",)}
+        assert search(session, "hybrid_search", **tokens) == []
+
+
+def test_many_searches_in_one_statement(session: psycopg.Connection) -> None:
+    statement = """select h.chunk_id, h.score, d.document_id
+                   from unnest(%s::text[], %s::halfvec[]) q(query_text, query_embedding)
+                   cross join lateral retrieval.hybrid_search(
+                       'c', q.query_text, q.query_embedding, max_results => 3) h
+                   cross join lateral retrieval.document_search(
+                       'c', q.query_text, q.query_embedding, max_results => 1) d"""
+    texts, embeddings = ["ant", "bee", None], ["[1,0,0]", None, "[0,1,0]"]
+    together = session.execute(statement, [texts, embeddings]).fetchall()
+    apart = [
+        row
+        for text, embedding in zip(texts, embeddings, strict=True)
+        for row in session.execute(statement, [[text], [embedding]])
+    ]
+    assert len(together) == 9
+    assert together == apart
 
 
 def test_within_a_function(session: psycopg.Connection) -> None:

@@ -135,9 +135,11 @@ def test_the_sessions_settings_change_nothing(sql: psycopg.Cursor, setting: str)
     assert [hit.chunk_id for hit in found] == chunks
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sqlstate", "message"),
-    [
+def test_unusable_arguments(sql: psycopg.Cursor) -> None:
+    fill(sql, [np.ones((1, 2))])
+    create_space(sql, "s", 2)
+    sql.execute("select retrieval.create_collection('bare')")
+    for arguments, sqlstate, message in (
         ("'x', '{\"[1,0]\"}'", "42704", "collection x does not exist"),
         ("'c', '{}'", "22023", "query_tokens must hold a vector"),
         ("'c', null", "22023", "query_tokens must hold a vector"),
@@ -154,14 +156,7 @@ def test_the_sessions_settings_change_nothing(sql: psycopg.Cursor, setting: str)
         ("'c', '{\"[1,0]\"}', signature => '{\"a\": 1}'", "22023", "made by another model"),
         ("'c', '{\"[1,0]\"}', signature => '5'", "22023", "signature must be an object"),
         ("'bare', '{\"[1,0]\"}'", "55000", "collection bare has no active multivector space"),
-    ],
-)
-def test_unusable_arguments(
-    sql: psycopg.Cursor, arguments: str, sqlstate: str, message: str
-) -> None:
-    fill(sql, [np.ones((1, 2))])
-    create_space(sql, "s", 2)
-    sql.execute("select retrieval.create_collection('bare')")
-    error = failure(sql, f"select * from retrieval.late_interaction_search({arguments})")
-    assert error.sqlstate == sqlstate
-    assert message in error.diag.message_primary
+    ):
+        error = failure(sql, f"select * from retrieval.late_interaction_search({arguments})")
+        assert error.sqlstate == sqlstate
+        assert message in error.diag.message_primary
