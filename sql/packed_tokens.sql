@@ -10,9 +10,9 @@ declare
 begin
     return query execute format(
         'select t.chunk_id, cardinality(t.embeddings), array_send(t.embeddings)
-         from retrieval.%I t
-         where t.chunk_id = any ($1)
-         order by t.chunk_id', retrieval._embedding_partition(target)) using chunk_ids;
+         from retrieval.token_embeddings t
+         where t.space_id = %s and t.chunk_id = any ($1)
+         order by t.chunk_id', target.space_id) using chunk_ids;
 end;
 $$;
 
