@@ -1,15 +1,9 @@
-"""The bodies of requests and responses."""
+"""The bodies of requests and responses; those of searches have modules of their own."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-Leg = Literal["keyword", "semantic"]
-# what a halfvec can hold
-Component = Annotated[float, Field(ge=-65504, le=65504)]
-Weight = Annotated[float, Field(ge=0, le=1_000_000)]
-RerankerName = Annotated[str, Field(min_length=1)]
 
 
 class RequestBody(BaseModel):
@@ -124,117 +118,6 @@ class Document(ResponseBody):
     )
     created_at: datetime = Field(description="When the key was stored first.")
     updated_at: datetime = Field(description="When it was last changed.")
-
-
-class Search(RequestBody):
-    """A search in one collection."""
-
-    query: str = Field(
-        description='Words, "a phrase", -not, or, prefix*.', examples=["how do I rotate a key?"]
-    )
-    max_results: int = Field(default=10, ge=1, le=10_000, description="How many hits at most.")
-    metadata_filter: dict[str, Any] | None = Field(
-        default=None,
-        description="Conditions on metadata: $eq $ne $gt $gte $lt $lte $in $nin $exists $contains "
-        "$prefix $and $or $not.",
-        examples=[{"year": {"$gte": 2022}}],
-    )
-    legs: list[Leg] = Field(
-        default=["keyword", "semantic"], min_length=1, description="Which searches are fused."
-    )
-    weights: dict[Leg, Weight] | None = Field(
-        default=None,
-        description="What each leg counts in the fusion; 1 where left out.",
-        examples=[{"keyword": 1, "semantic": 2}],
-    )
-    rrf_k: int | None = Field(
-        default=None,
-        ge=1,
-        le=1_000_000,
-        description="k of reciprocal rank fusion; 60 where left out.",
-        examples=[60],
-    )
-    candidates: int | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="How many chunks each leg contributes; 100 where left out.",
-        examples=[100],
-    )
-    space: str | None = Field(
-        default=None,
-        description="The space to search in; without one, the active one.",
-        examples=["all-MiniLM-L6-v2"],
-    )
-    keyword_operator: Literal["or", "and"] | None = Field(
-        default=None,
-        description="Whether a chunk must hold any word or every word; any where left out.",
-        examples=["or"],
-    )
-    search_effort: int | None = Field(
-        default=None,
-        ge=1,
-        le=32_768,
-        description="How far the vector index is searched: ef_search of an HNSW index, probes of "
-        "an IVFFlat index; the space's own where left out.",
-        examples=[200],
-    )
-    query_embedding: list[Component] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=4000,
-        description="The query's embedding; without one, the space's model makes it.",
-        examples=[None],
-    )
-    rerank: bool | RerankerName | None = Field(
-        default=None,
-        description="Whether a reranker orders the hits again: true for that of the service, or "
-        "its name: a cross-encoder, or word-overlap, which needs no model.",
-        examples=[True],
-    )
-    rerank_candidates: int | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="How many hits the reranker reads, max_results at the least; where left out "
-        "50, or max_results if that is more.",
-        examples=[50],
-    )
-
-
-class Hit(ResponseBody):
-    """One chunk that was found."""
-
-    chunk_id: int = Field(description="The chunk.", examples=[1041])
-    document_id: int = Field(description="Its document.", examples=[17])
-    document_key: str = Field(description="The document's key.", examples=["guides/keys.md"])
-    title: str | None = Field(description="The document's title.", examples=["Rotating keys"])
-    position: int = Field(description="Where in its document, from 0.", examples=[2])
-    content: str = Field(
-        description="The chunk's text.", examples=["To rotate a key, first issue a new one."]
-    )
-    metadata: dict[str, Any] = Field(description="Its metadata.", examples=[{"year": 2026}])
-    score: float = Field(description="Higher is better.", examples=[0.0328])
-    keyword_rank: int | None = Field(
-        description="Rank by keywords, from 1; null: not found so.", examples=[1]
-    )
-    keyword_score: float | None = Field(description="BM25 score.", examples=[7.1])
-    semantic_rank: int | None = Field(
-        description="Rank by embedding, from 1; null: not found so.", examples=[1]
-    )
-    semantic_score: float | None = Field(
-        description="Similarity by the space's metric.", examples=[0.71]
-    )
-    rerank_score: float | None = Field(
-        description="Score of the reranker, which decided over the place; null: not reranked.",
-        examples=[4.2],
-    )
-
-
-class SearchResult(ResponseBody):
-    """The chunks found, best first."""
-
-    hits: list[Hit]
 
 
 class Health(ResponseBody):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import pytest
@@ -32,9 +31,7 @@ def client(database_url: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def shared_client(server: Any) -> Iterator[httpx.Client]:
+def shared_client(module_database_url: str) -> Iterator[httpx.Client]:
     """A client for tests that leave nothing behind."""
-    database = server.create_database("retrieval_template")
-    with handbook(server.url(database)) as client:
+    with handbook(module_database_url) as client:
         yield client
-    server.drop_database(database)

@@ -15,6 +15,10 @@ OPERATIONS = {
     "get_document": "GET /v1/collections/{name}/documents/{key}",
     "delete_document": "DELETE /v1/collections/{name}/documents/{key}",
     "search": "POST /v1/collections/{name}/search",
+    "explain_search": "POST /v1/collections/{name}/search/explain",
+    "search_documents": "POST /v1/collections/{name}/search/documents",
+    "recommend": "POST /v1/collections/{name}/recommend",
+    "recommend_documents": "POST /v1/collections/{name}/recommend/documents",
     "health": "GET /healthz",
     "readiness": "GET /readyz",
 }
@@ -65,7 +69,7 @@ def test_every_error_is_a_problem(description: dict[str, Any]) -> None:
 
 def test_every_field_is_described(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
-    for name in set(schemas) - {"CollectionList", "SearchResult", "Health"}:
+    for name in set(schemas) - {"CollectionList", "SearchResult", "DocumentResult", "Health"}:
         for field, schema in schemas[name]["properties"].items():
             assert schema.get("description"), f"{name}.{field}"
 

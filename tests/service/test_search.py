@@ -4,12 +4,13 @@ import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 import httpx
 import pytest
 
 from retrieval import AsyncRetriever, Hit
-from retrieval.service import schemas
+from retrieval.service import search_schemas
 
 SEARCH = "/v1/collections/handbook/search"
 
@@ -41,12 +42,27 @@ def test_a_hit_has_every_field(filled: httpx.Client) -> None:
     assert (hit["document_key"], hit["metadata"], hit["position"]) == ("keys", {"year": 2026}, 0)
     assert hit["keyword_rank"] == 1 and hit["keyword_score"] > 0
     assert hit["semantic_rank"] in (1, 2, 3) and -1 <= hit["semantic_score"] <= 1
-    assert 0 < hit["score"] < 1 and hit["rerank_score"] is None
+    assert hit["contributions"].keys() == {"keyword", "semantic"}
+    added = [each["contribution"] for each in hit["contributions"].values()]
+    assert hit["score"] == pytest.approx(sum(added)) and hit["rerank_score"] is None
 
 
 def test_a_body_has_the_arguments_of_the_retriever() -> None:
-    arguments = set(inspect.signature(AsyncRetriever.search).parameters)
-    assert set(schemas.Search.model_fields) == arguments - {"self", "collection", "connection"}
+    def arguments(method: Any) -> set[str]:
+        return set(inspect.signature(method).parameters) - {"self", "collection", "connection"}
+
+    reranking = {"rerank", "rerank_candidates"}
+    among_chunks = {"duplicate_similarity", "per_document", "mmr_lambda", "result_offset"}
+    search = arguments(AsyncRetriever.search)
+    expected = {
+        search_schemas.Search: search,
+        search_schemas.ExplainedSearch: search - reranking,
+        search_schemas.DocumentSearch: search - reranking - among_chunks | {"aggregation"},
+        search_schemas.ChunkRecommendation: arguments(AsyncRetriever.recommend),
+        search_schemas.DocumentRecommendation: arguments(AsyncRetriever.recommend_documents),
+    }
+    for body, names in expected.items():
+        assert set(body.model_fields) == names, body
 
 
 def test_a_leg_that_took_no_part_is_null(filled: httpx.Client) -> None:
@@ -104,7 +120,21 @@ def test_nothing_to_search_with_finds_nothing(filled: httpx.Client) -> None:
         ({"query": "a", "rrf_k": 0}, "rrf_k"),
         ({"query": "a", "legs": []}, "legs"),
         ({"query": "a", "legs": ["smell"]}, "legs.0"),
-        ({"query": "a", "weights": {"smell": 1}}, "weights.smell"),
+        ({"query": "a", "weights": {"smell": 1}}, "weights: leg must be one of"),
+        ({"query": "a", "weights": {"keyword": -1}}, "weights.keyword"),
+        ({"query": "a", "fusion": "mean"}, "fusion"),
+        ({"query": "a", "leg_candidates": {"keyword": 0}}, "leg_candidates.keyword"),
+        ({"query": "a", "boosts": 1}, "boosts"),
+        ({"query": "a", "mmr_lambda": 1.5}, "mmr_lambda"),
+        ({"query": "a", "duplicate_similarity": "0.9"}, "duplicate_similarity"),
+        ({"query": "a", "per_document": 0}, "per_document"),
+        ({"query": "a", "result_offset": -1}, "result_offset"),
+        ({"query": "a", "result_offset": 95}, "at most candidates"),
+        ({"query": "a", "late_interaction": "all"}, "late_interaction"),
+        ({"query": "a", "spaces": [""]}, "spaces.0"),
+        ({"query": "a", "query_sparse": "{1:1}/9"}, "sparse is not among the legs"),
+        ({"query": "a", "legs": ["sparse"], "query_sparse": "[1]"}, "query_sparse"),
+        ({"query": "a", "legs": ["late_interaction"], "query_tokens": []}, "query_tokens"),
         ({"query": "a", "weights": {"keyword": 0, "semantic": 0}}, "weights"),
         ({"query": "a", "keyword_operator": "xor"}, "keyword_operator"),
         ({"query": "a", "query_embedding": []}, "query_embedding"),

@@ -1,0 +1,158 @@
+"""The bodies of what searches find."""
+
+from typing import Any
+
+from pydantic import Field
+
+from retrieval.service.schemas import ResponseBody
+
+
+class Contribution(ResponseBody):
+    """What a leg added to the score of a chunk that it found."""
+
+    rank: int = Field(description="The chunk's rank in the leg, from 1.", examples=[1])
+    score: float = Field(description="Its score in the leg.", examples=[7.1])
+    contribution: float = Field(description="What the leg added to the score.", examples=[1.0])
+
+
+class Hit(ResponseBody):
+    """One chunk that was found."""
+
+    chunk_id: int = Field(description="The chunk.", examples=[1041])
+    document_id: int = Field(description="Its document.", examples=[17])
+    document_key: str = Field(description="The document's key.", examples=["guides/keys.md"])
+    title: str | None = Field(description="The document's title.", examples=["Rotating keys"])
+    position: int = Field(description="Where in its document, from 0.", examples=[2])
+    content: str = Field(
+        description="The chunk's text.", examples=["To rotate a key, first issue a new one."]
+    )
+    metadata: dict[str, Any] = Field(description="Its metadata.", examples=[{"year": 2026}])
+    score: float = Field(description="Higher is better.", examples=[1.7])
+    keyword_rank: int | None = Field(
+        description="Rank by keywords, from 1; null: not found so.", examples=[1]
+    )
+    keyword_score: float | None = Field(description="BM25 score.", examples=[7.1])
+    semantic_rank: int | None = Field(
+        description="Rank by embedding, from 1; null: not found so.", examples=[1]
+    )
+    semantic_score: float | None = Field(
+        description="Similarity by the space's metric.", examples=[0.71]
+    )
+    sparse_rank: int | None = Field(
+        description="Rank by sparse embedding, from 1; null: not found so.", examples=[None]
+    )
+    sparse_score: float | None = Field(
+        description="Similarity by the sparse space's metric.", examples=[None]
+    )
+    late_interaction_rank: int | None = Field(
+        description="Rank by the embeddings of tokens, from 1; null: not found so.",
+        examples=[None],
+    )
+    late_interaction_score: float | None = Field(
+        description="Sum over the query's tokens of the largest similarity.", examples=[None]
+    )
+    contributions: dict[str, Contribution] = Field(
+        description="What each leg that found the chunk added to the score; empty where a leg was "
+        "searched alone, without an option of fusion.",
+        examples=[{"keyword": {"rank": 1, "score": 7.1, "contribution": 1.0}}],
+    )
+    rerank_score: float | None = Field(
+        description="Score of the reranker, which decided over the place; null: not reranked.",
+        examples=[4.2],
+    )
+
+
+class SearchResult(ResponseBody):
+    """The chunks found, best first."""
+
+    hits: list[Hit]
+
+
+class DocumentHit(ResponseBody):
+    """One document that was found, with its best chunk."""
+
+    document_id: int = Field(description="The document.", examples=[17])
+    document_key: str = Field(description="Its key.", examples=["guides/keys.md"])
+    title: str | None = Field(description="Its title.", examples=["Rotating keys"])
+    metadata: dict[str, Any] = Field(description="Its metadata.", examples=[{"year": 2026}])
+    score: float = Field(description="Higher is better.", examples=[1.7])
+    chunk_id: int = Field(description="Its best chunk.", examples=[1041])
+    position: int = Field(description="Where that is in the document, from 0.", examples=[2])
+    content: str = Field(
+        description="The best chunk's text.", examples=["To rotate a key, first issue a new one."]
+    )
+    chunk_ids: list[int] = Field(
+        description="All of its chunks among the candidates, best first.", examples=[[1041, 1043]]
+    )
+
+
+class DocumentResult(ResponseBody):
+    """The documents found, best first."""
+
+    documents: list[DocumentHit]
+
+
+class ExplainedLeg(ResponseBody):
+    """What a leg of a search did."""
+
+    leg: str = Field(description="The leg.", examples=["semantic"])
+    space: str | None = Field(description="Its space.", examples=["all-MiniLM-L6-v2"])
+    plan: str = Field(
+        description="index, exact, or candidates where only those of other legs were scored.",
+        examples=["index"],
+    )
+    candidates: int = Field(description="How many chunks it found.", examples=[100])
+    weight: float = Field(description="What it counts.", examples=[0.7])
+    weight_from: str = Field(
+        description="Where the weight is from: call, ranking, calibration or default.",
+        examples=["calibration"],
+    )
+    milliseconds: float = Field(description="How long it took.", examples=[2.1])
+
+
+class ExplainedBoost(ResponseBody):
+    """What a boost made of a score."""
+
+    field: str | list[str] = Field(description="The metadata's key, or path.", examples=["team"])
+    value: Any = Field(description="What stands there; null: nothing.", examples=["security"])
+    factor: float = Field(description="What the score was multiplied by.", examples=[1.5])
+
+
+class ExplainedHit(ResponseBody):
+    """A chunk that was found, and what made its score: the sum of the contributions times factors.
+
+    What was not asked for is not there.
+    """
+
+    rank: int = Field(description="Its place, from 1.", examples=[1])
+    chunk_id: int = Field(description="The chunk.", examples=[1041])
+    document_key: str = Field(description="Its document's key.", examples=["guides/keys.md"])
+    position: int = Field(description="Where in its document, from 0.", examples=[2])
+    score: float = Field(description="Its score.", examples=[1.7])
+    legs: dict[str, Contribution] = Field(
+        description="What each leg that found it added.",
+        examples=[{"keyword": {"rank": 1, "score": 7.1, "contribution": 1.0}}],
+    )
+    fused_score: float | None = Field(
+        default=None, description="Its score before the boosts.", examples=[1.7]
+    )
+    boosts: list[ExplainedBoost] | None = Field(default=None, description="What each boost did.")
+    duplicates: list[int] | None = Field(
+        default=None,
+        description="The chunks that fell to it as near-duplicates.",
+        examples=[[1042]],
+    )
+    mmr_score: float | None = Field(
+        default=None, description="What it was chosen by for diversity.", examples=[0.8]
+    )
+
+
+class Explanation(ResponseBody):
+    """How a search came to its ranking."""
+
+    fusion: str = Field(description="How scores became one.", examples=["relative"])
+    rrf_k: int = Field(description="k, where the fusion is rrf.", examples=[60])
+    legs: list[ExplainedLeg] = Field(description="What each leg did.")
+    fused: int = Field(description="How many different chunks the legs found.", examples=[154])
+    milliseconds: float = Field(description="How long it took.", examples=[5.4])
+    hits: list[ExplainedHit] = Field(description="What was found, best first.")

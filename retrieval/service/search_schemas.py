@@ -1,0 +1,244 @@
+"""The bodies of searches and recommendations."""
+
+from typing import Annotated, Any, Literal
+
+from pgvector import SparseVector
+from pydantic import Field
+
+from retrieval.service.schemas import RequestBody
+
+Leg = Literal["keyword", "semantic", "sparse", "late_interaction"]
+# what a halfvec can hold
+Component = Annotated[float, Field(ge=-65504, le=65504)]
+Vector = Annotated[list[Component], Field(min_length=1, max_length=4000)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+Count = Annotated[int, Field(ge=1, le=10_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ChunkId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Name = Annotated[str, Field(min_length=1)]
+_NUMBER = r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?"
+SparseText = Annotated[
+    str, Field(pattern=rf"^\{{(\d{{1,10}}:{_NUMBER}(,\d{{1,10}}:{_NUMBER})*)?\}}/\d{{1,10}}$")
+]
+
+FILTER = (
+    "Conditions on metadata: $eq $ne $gt $gte $lt $lte $in $nin $exists $contains "
+    "$prefix $and $or $not."
+)
+EFFORT = (
+    "How far the vector index is searched: ef_search of an HNSW index, probes of "
+    "an IVFFlat index; the space's own where left out."
+)
+
+
+class HybridSearch(RequestBody):
+    """What every search in a collection is told."""
+
+    query: str = Field(
+        description='Words, "a phrase", -not, or, prefix*.', examples=["how do I rotate a key?"]
+    )
+    max_results: Count = Field(default=10, description="How many hits at most.")
+    metadata_filter: dict[str, Any] | None = Field(
+        default=None, description=FILTER, examples=[{"year": {"$gte": 2022}}]
+    )
+    legs: list[Leg] = Field(
+        default=["keyword", "semantic"], min_length=1, description="Which searches are fused."
+    )
+    fusion: Literal["relative", "rrf", "dbsf"] | None = Field(
+        default=None,
+        description="How the scores of the legs become one; where left out as the collection is "
+        "set, else relative.",
+        examples=["relative"],
+    )
+    weights: dict[str, Weight] | None = Field(
+        default=None,
+        description="What each leg counts, by its name or that of one of the spaces; 1 for one "
+        "that is not named. Without weights those of the collection, else 0.7 for a dense space.",
+        examples=[{"keyword": 1, "semantic": 2}],
+    )
+    rrf_k: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="k of reciprocal rank fusion; 60 where left out.",
+        examples=[60],
+    )
+    candidates: Count | None = Field(
+        default=None,
+        description="How many chunks each leg contributes; 100 where left out.",
+        examples=[100],
+    )
+    leg_candidates: dict[str, Count] | None = Field(
+        default=None,
+        description="How many chunks single legs contribute.",
+        examples=[{"keyword": 200}],
+    )
+    boosts: dict[str, Any] | list[dict[str, Any]] | None = Field(
+        default=None,
+        description="Factors of the scores by metadata: decay, values or modifier of a field.",
+        examples=[[{"field": "team", "values": {"security": 1.5}}]],
+    )
+    late_interaction: Literal["candidates", "collection"] | None = Field(
+        default=None,
+        description="What late_interaction scores: what the other legs found, or every chunk. "
+        "Where left out the second if it is the only leg.",
+        examples=["candidates"],
+    )
+    space: str | None = Field(
+        default=None,
+        description="The dense space to search in; without one, the active one.",
+        examples=["all-MiniLM-L6-v2"],
+    )
+    spaces: list[Name] = Field(
+        default=[],
+        max_length=16,
+        description="More spaces to search, each a leg by its name; their own models embed the "
+        "query.",
+        examples=[[]],
+    )
+    keyword_operator: Literal["or", "and"] | None = Field(
+        default=None,
+        description="Whether a chunk must hold any word or every word; any where left out.",
+        examples=["or"],
+    )
+    search_effort: int | None = Field(
+        default=None, ge=1, le=32_768, description=EFFORT, examples=[200]
+    )
+    query_embedding: Vector | None = Field(
+        default=None,
+        description="The query's embedding; without one, the space's model makes it.",
+        examples=[None],
+    )
+    query_sparse: SparseText | None = Field(
+        default=None,
+        description="The query's sparse embedding as pgvector writes it, with indices from 1.",
+        examples=["{1996:0.5,3145:1.25}/30522"],
+    )
+    query_tokens: list[Vector] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="The embeddings of the query's tokens, for late_interaction.",
+        examples=[None],
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a retriever's method."""
+        given = self.model_dump()
+        if self.query_sparse is not None:
+            given["query_sparse"] = SparseVector.from_text(self.query_sparse)
+        return given
+
+
+class DocumentSearch(HybridSearch):
+    """A search for documents in one collection."""
+
+    aggregation: Literal["max", "sum", "mean_of_best"] | None = Field(
+        default=None,
+        description="What makes a document's score of its chunks': the best, which is the "
+        "default, the sum, or the mean of the three best.",
+        examples=["max"],
+    )
+
+
+class ExplainedSearch(HybridSearch):
+    """A search in one collection, to be explained."""
+
+    duplicate_similarity: Share | None = Field(
+        default=None,
+        description="A hit falls whose cosine with a better one is at least that.",
+        examples=[0.95],
+    )
+    per_document: Count | None = Field(
+        default=None, description="How many chunks of a document at most.", examples=[2]
+    )
+    mmr_lambda: Share | None = Field(
+        default=None,
+        description="Maximal marginal relevance: 1 for none, 0 for diversity alone.",
+        examples=[0.7],
+    )
+    result_offset: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="How many of the best are left out, for the pages after the first. The last "
+        "hit of a page must be among the candidates.",
+        examples=[0],
+    )
+
+
+class Search(ExplainedSearch):
+    """A search in one collection."""
+
+    rerank: bool | Name | None = Field(
+        default=None,
+        description="Whether a reranker orders the hits again: true for that of the service, or "
+        "its name: a cross-encoder, or word-overlap, which needs no model.",
+        examples=[True],
+    )
+    rerank_candidates: Count | None = Field(
+        default=None,
+        description="How many hits the reranker reads, max_results at the least; where left out "
+        "50, or max_results if that is more. Pages are cut from these.",
+        examples=[50],
+    )
+
+
+class Recommendation(RequestBody):
+    """What recommendations are told beside their examples."""
+
+    metadata_filter: dict[str, Any] | None = Field(
+        default=None, description=FILTER, examples=[{"year": {"$gte": 2022}}]
+    )
+    max_results: Count = Field(default=10, description="How many hits at most.")
+    space: str | None = Field(
+        default=None,
+        description="The dense space to compare in; without one, the active one.",
+        examples=["all-MiniLM-L6-v2"],
+    )
+    strategy: Literal["average_vector", "best_score"] | None = Field(
+        default=None,
+        description="Whether what is like the mean of the examples is best, which is the default, "
+        "or what is like one of them.",
+        examples=["average_vector"],
+    )
+    candidates: Count | None = Field(
+        default=None,
+        description="How many chunks each positive example contributes under best_score; 100 "
+        "where left out.",
+        examples=[100],
+    )
+    search_effort: int | None = Field(
+        default=None, ge=1, le=32_768, description=EFFORT, examples=[200]
+    )
+
+
+class ChunkRecommendation(Recommendation):
+    """Chunks to be like, and chunks to be unlike."""
+
+    positive: list[ChunkId] = Field(
+        min_length=1, max_length=1000, description="Chunks to be like.", examples=[[1041]]
+    )
+    negative: list[ChunkId] = Field(
+        default=[], max_length=1000, description="Chunks to be unlike.", examples=[[]]
+    )
+    exclude_documents: bool | None = Field(
+        default=None,
+        description="Whether other chunks of the examples' documents are left out; true where "
+        "left out.",
+        examples=[True],
+    )
+
+
+class DocumentRecommendation(Recommendation):
+    """Documents to be like, and documents to be unlike."""
+
+    positive_keys: list[Name] = Field(
+        min_length=1,
+        max_length=1000,
+        description="Keys of documents to be like.",
+        examples=[["guides/keys.md"]],
+    )
+    negative_keys: list[Name] = Field(
+        default=[], max_length=1000, description="Keys of documents to be unlike.", examples=[[]]
+    )
