@@ -1,8 +1,8 @@
 -- What a space should count beside the words, found without a question or a judgement. A space that understands a collection
 -- finds for a chunk, among the ten nearest, chunks that its most telling words find as well: of the English collections of
--- benchmarks/quality.py all-MiniLM-L6-v2 agrees with the words in .35 to .51 of them, of the Chinese and Japanese ones, which it
--- cannot read, in .09 to .18, whatever their size. From 0.3 on both count alike; below, the share of the space in the
--- sum of both is half the square of agreement / 0.3. Where two legs know different things the words are not the measure: a
+-- benchmarks/quality.py all-MiniLM-L6-v2 agrees with the words in .34 to .51 of them, of the Chinese and Japanese ones, which it
+-- cannot read, in .08 to .19, whatever their size. From 0.3 on both count alike; below, the share of the space in the
+-- sum of both is half the cube of agreement / 0.3. Where two legs know different things the words are not the measure: a
 -- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word.
 
 -- The share of the ten nearest chunks of other documents that are among the ten most alike by their words; null where there
@@ -46,7 +46,7 @@ begin
     from (select retrieval._agreement(target, collection, s.chunk_id, s.embedding) as agreement
           from retrieval.sample_embeddings(collection, target.name, sample) s) a;
     if sampled >= 20 then
-        share := 0.5 * least(agreement / 0.3, 1) ^ 2;
+        share := 0.5 * least(agreement / 0.3, 1) ^ 3;
         weight := round((share / (1 - share))::numeric, 3);
         if store then
             update retrieval.collections c

@@ -7,7 +7,7 @@ import pytest
 from command_line import Run
 from every_kind import add_spaces
 
-from retrieval import Document, Retriever
+from retrieval import Document, HashingEmbedder, Retriever
 from retrieval.cli.explanation import arithmetic
 
 DOCUMENTS = [
@@ -18,12 +18,21 @@ DOCUMENTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def filled_url(module_database_url: str) -> str:
+    """A database whose collection has spaces of every kind, and which is only read."""
+    with Retriever.open(module_database_url, embedder=HashingEmbedder()) as retriever:
+        retriever.create_collection("handbook")
+        retriever.ingest("handbook", DOCUMENTS)
+        add_spaces(retriever)
+    return module_database_url
+
+
 @pytest.fixture
-def shop(command: Run, retriever: Retriever) -> Run:
-    """Runs a command on a database whose collection has spaces of every kind."""
-    retriever.ingest("handbook", DOCUMENTS)
-    add_spaces(retriever)
-    return command
+def shop(cli: Run, filled_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command on it."""
+    monkeypatch.setenv("RETRIEVAL_DATABASE_URL", filled_url)
+    return cli
 
 
 def found(run: Run, *arguments: str) -> list[Any]:

@@ -38,8 +38,8 @@ PARTS = [
 DOCUMENTS = [
     Document("jacket", "A warm jacket for the winter.", metadata={"price": 90, "team": "a"}),
     Document("parka", "A warm parka, longer than other coats.", metadata={"price": 200}),
-    Document("copy", "A warm jacket for the cold winter.", metadata={"price": 95}),
-    Document("boots", "Warm boots.", metadata={"price": 120, "team": "b"}),
+    Document("copy", "A warm jacket for the cold winter.", metadata={"price": 95, "team": "b"}),
+    Document("boots", "Warm boots.", metadata={"price": 120}),
     Document("guide", "\n\n".join(PARTS), title="Wool"),
     *(Document(f"fan {n}", f"A fan for the summer, number {n}.") for n in range(8)),
 ]
@@ -331,10 +331,15 @@ def test_late_interaction_scores_candidates_or_the_collection(shop: Retriever) -
 def test_boosts_change_the_order(shop: Retriever) -> None:
     boosts = [{"field": "team", "values": {"b": 1000}}]
     hits = shop.search("handbook", QUERY, boosts=boosts)
-    assert keys_of(hits)[0] == "boots"
+    assert keys_of(hits)[0] == "copy"
     explained = shop.explain("handbook", QUERY, boosts=boosts[0])["hits"][0]
+<<<<<<< HEAD
     assert explained["boosts"] == [{"field": "team", "value": "b", "factor": 1000}]
     assert keys_of(shop.search_documents("handbook", QUERY, boosts=boosts))[0] == "boots"
+=======
+    assert explained["boosts"] == [{"field": "team", "value": "b", "factor": 10}]
+    assert keys_of(shop.search_documents("handbook", QUERY, boosts=boosts))[0] == "copy"
+>>>>>>> wt-python
 
 
 # The explanation, documents, and how a collection ranks
