@@ -329,17 +329,12 @@ def test_late_interaction_scores_candidates_or_the_collection(shop: Retriever) -
 
 
 def test_boosts_change_the_order(shop: Retriever) -> None:
-    boosts = [{"field": "team", "values": {"b": 1000}}]
+    boosts = [{"field": "team", "values": {"b": 10}}]
     hits = shop.search("handbook", QUERY, boosts=boosts)
     assert keys_of(hits)[0] == "copy"
     explained = shop.explain("handbook", QUERY, boosts=boosts[0])["hits"][0]
-<<<<<<< HEAD
-    assert explained["boosts"] == [{"field": "team", "value": "b", "factor": 1000}]
-    assert keys_of(shop.search_documents("handbook", QUERY, boosts=boosts))[0] == "boots"
-=======
     assert explained["boosts"] == [{"field": "team", "value": "b", "factor": 10}]
     assert keys_of(shop.search_documents("handbook", QUERY, boosts=boosts))[0] == "copy"
->>>>>>> wt-python
 
 
 # The explanation, documents, and how a collection ranks
