@@ -75,6 +75,16 @@ class PassageHit:
 
 
 @dataclass(frozen=True, slots=True)
+class Facet:
+    """How many of the matches have a value under a metadata key."""
+
+    key: str
+    value: Any
+    documents: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """What a space should count beside the words, where these count 1.
 

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from retrieval import orm
+from retrieval.ingestion.normalise import normalise_text
 from retrieval.reranking import Reranker
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
-from retrieval.search.results import Calibration, DocumentHit, Hit, PassageHit, StoredChunk
+from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit, StoredChunk
 from retrieval.search.searches import Searches, found_hits, found_passages, rows
 from retrieval.search.statements import neighbouring_statement
 from retrieval.steps import Result, Steps
@@ -204,6 +205,59 @@ class SearchMethods:
         Those that overlap or touch in their document are one, at the place of the first of them.
         """
         return self._drive(found_passages(collection, hits, before, after), connection)
+
+    def facets(
+        self,
+        collection: str,
+        keys: Sequence[str],
+        query: str | None = None,
+        *,
+        metadata_filter: Mapping[str, Any] | None = None,
+        keyword_operator: str | None = None,
+        max_values: int | None = None,
+        chunk_ids: Sequence[int] | None = None,
+        connection: Caller = None,
+    ) -> list[Facet]:
+        """How many of the matches have which value under metadata keys, the commonest first.
+
+        Matches are the chunks that the words and the filter let through, or those of `chunk_ids`
+        that they do.
+        """
+        found = orm.facets(
+            collection,
+            list(keys),
+            None if query is None else normalise_text(query),
+            metadata_filter=metadata_filter,
+            keyword_operator=keyword_operator,
+            max_values=max_values,
+            chunk_ids=None if chunk_ids is None else list(chunk_ids),
+        )
+        counted = self._drive(rows(select(*found.c)), connection)
+        return [Facet(**row._mapping) for row in counted]
+
+    def count_matches(
+        self,
+        collection: str,
+        query: str,
+        *,
+        metadata_filter: Mapping[str, Any] | None = None,
+        keyword_operator: str | None = None,
+        exact: bool = False,
+        connection: Caller = None,
+    ) -> int:
+        """How many chunks the words match, for a line such as "about 1,200 results".
+
+        From 1,000 on it is an estimate, unless `exact`.
+        """
+        counted = orm.count_matches(
+            collection,
+            normalise_text(query),
+            metadata_filter=metadata_filter,
+            keyword_operator=keyword_operator,
+            exact=exact,
+        )
+        ((matches,),) = self._drive(rows(select(counted)), connection)
+        return int(matches)
 
     def neighbouring_chunks(
         self,

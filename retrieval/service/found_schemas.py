@@ -147,6 +147,26 @@ class ExplainedHit(ResponseBody):
     )
 
 
+class Facet(ResponseBody):
+    """How many of the matches have a value under a key."""
+
+    key: str = Field(description="The metadata key.", examples=["team"])
+    value: Any = Field(description="A value under it.", examples=["security"])
+    documents: int = Field(description="Documents that have it.", examples=[12])
+    chunks: int = Field(description="Their chunks among the matches.", examples=[31])
+
+
+class MatchesCounted(ResponseBody):
+    """What was counted."""
+
+    matches: int | None = Field(
+        description="Chunks that match the words, from 1,000 on an estimate unless exact; null "
+        "where no words were given.",
+        examples=[1200],
+    )
+    facets: list[Facet] = Field(description="By key, the commonest values first.")
+
+
 class Explanation(ResponseBody):
     """How a search came to its ranking."""
 

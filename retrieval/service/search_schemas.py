@@ -184,6 +184,40 @@ class Search(ExplainedSearch):
     )
 
 
+class MatchCount(RequestBody):
+    """What of a collection is counted."""
+
+    query: str | None = Field(
+        default=None,
+        description="Words that a chunk has to match; without any, all of them are counted.",
+        examples=["rotate a key"],
+    )
+    keys: list[Name] = Field(
+        default=[],
+        max_length=32,
+        description="Metadata keys whose values are counted.",
+        examples=[["team", "year"]],
+    )
+    metadata_filter: dict[str, Any] | None = Field(
+        default=None, description=FILTER, examples=[{"year": {"$gte": 2022}}]
+    )
+    keyword_operator: Literal["or", "and"] | None = Field(
+        default=None,
+        description="Whether a chunk must hold any word or every word; any where left out.",
+        examples=["or"],
+    )
+    max_values: Count | None = Field(
+        default=None, description="How many values of a key at most; 10 where left out."
+    )
+    chunk_ids: list[ChunkId] | None = Field(
+        default=None,
+        max_length=10_000,
+        description="Count values among these chunks, such as the hits of a search.",
+        examples=[[1041, 1042]],
+    )
+    exact: bool = Field(default=False, description="Count the matches, however many there are.")
+
+
 class Recommendation(RequestBody):
     """What recommendations are told beside their examples."""
 

@@ -572,3 +572,16 @@ def test_a_hit_without_tokens_is_last(retriever: Retriever) -> None:
 def test_there_are_no_tokens_to_order_by(shop: Retriever) -> None:
     with pytest.raises(NotReady, match="late_interaction: collection plain has no active multi"):
         shop.search("plain", QUERY, rerank="late_interaction")
+
+
+def test_matches_are_counted(shop: Retriever) -> None:
+    found = shop.facets("handbook", ["team", "price"], "warm", max_values=2)
+    assert {facet.key for facet in found} == {"team", "price"}
+    hits = shop.search("handbook", "boots", legs=["keyword"])
+    (only,) = shop.facets("handbook", ["price"], chunk_ids=[hit.chunk_id for hit in hits])
+    assert (only.value, only.documents, only.chunks) == (120, 1, 1)
+    assert shop.count_matches("handbook", "warm") == 4
+    dear = {"price": {"$gt": 100}}
+    assert shop.count_matches("handbook", "warm", metadata_filter=dear, exact=True) == 2
+    with pytest.raises(InvalidInput, match="'price' is named more than once"):
+        shop.facets("handbook", ["price", "price"])

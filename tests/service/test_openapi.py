@@ -15,6 +15,7 @@ OPERATIONS = {
     "get_document": "GET /v1/collections/{name}/documents/{key}",
     "delete_document": "DELETE /v1/collections/{name}/documents/{key}",
     "search": "POST /v1/collections/{name}/search",
+    "count_matches": "POST /v1/collections/{name}/search/counts",
     "explain_search": "POST /v1/collections/{name}/search/explain",
     "search_documents": "POST /v1/collections/{name}/search/documents",
     "recommend": "POST /v1/collections/{name}/recommend",

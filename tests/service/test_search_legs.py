@@ -132,6 +132,23 @@ def test_documents_are_found(shop: httpx.Client) -> None:
     assert ask(shop, f"{SEARCH}/documents", query=" ") == {"documents": []}
 
 
+def test_counts(shop: httpx.Client) -> None:
+    path = f"{SEARCH}/counts"
+    counted = ask(shop, path, query="warm jacket", keys=["team"])
+    assert counted["matches"] == 3
+    assert counted["facets"] == [
+        {"key": "team", "value": team, "documents": 1, "chunks": 1} for team in "bcj"
+    ]
+    condition = {"team": {"$in": ["b", "f"]}}
+    assert ask(shop, path, metadata_filter=condition, keys=["team"]) == {
+        "matches": None,
+        "facets": [{"key": "team", "value": v, "documents": 1, "chunks": 1} for v in "bf"],
+    }
+    assert ask(shop, path, query="warm", metadata_filter=condition, exact=True)["matches"] == 1
+    answer = shop.post(path, json={"keys": ["team", "team"]})
+    assert (answer.status_code, "named more than once" in answer.json()["detail"]) == (422, True)
+
+
 def test_recommendations(shop: httpx.Client) -> None:
     jacket, _, fan = (
         ask(shop, SEARCH, query=each, max_results=1)["hits"][0]["chunk_id"]

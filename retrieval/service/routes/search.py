@@ -1,5 +1,7 @@
 """Searching."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from retrieval.service.dependencies import CollectionName, OpenRetriever
@@ -7,7 +9,9 @@ from retrieval.service.found_schemas import (
     DocumentHit,
     DocumentResult,
     Explanation,
+    Facet,
     Hit,
+    MatchesCounted,
     SearchResult,
 )
 from retrieval.service.problems import problem_responses
@@ -16,6 +20,7 @@ from retrieval.service.search_schemas import (
     DocumentRecommendation,
     DocumentSearch,
     ExplainedSearch,
+    MatchCount,
     Search,
 )
 from retrieval.service.strict_route import StrictRoute
@@ -63,6 +68,34 @@ async def search_documents(
     """The best documents by their chunks, each once; best first."""
     found = await retriever.search_documents(name, **body.arguments())
     return DocumentResult(documents=[DocumentHit.model_validate(each) for each in found])
+
+
+@router.post(
+    "/v1/collections/{name}/search/counts",
+    operation_id="count_matches",
+    summary="Count matches and their metadata",
+    responses=PROBLEMS,
+)
+async def count_matches(
+    name: CollectionName, body: MatchCount, retriever: OpenRetriever
+) -> MatchesCounted:
+    """How many chunks match, and how many of them have which value under metadata keys."""
+    shared: dict[str, Any] = {
+        "metadata_filter": body.metadata_filter,
+        "keyword_operator": body.keyword_operator,
+    }
+    facets = await retriever.facets(
+        name,
+        body.keys,
+        body.query,
+        max_values=body.max_values,
+        chunk_ids=body.chunk_ids,
+        **shared,
+    )
+    matches = None
+    if body.query is not None:
+        matches = await retriever.count_matches(name, body.query, exact=body.exact, **shared)
+    return MatchesCounted(matches=matches, facets=[Facet.model_validate(each) for each in facets])
 
 
 @router.post(
