@@ -8,7 +8,7 @@ from retrieval.cli.output import console, errors, print_table, table
 
 
 def print_explanation(explained: dict[str, Any]) -> None:
-    """The legs as a table, then for each hit the sum that is its score."""
+    """The legs as a table, then for each hit what made its score."""
     legs = table("leg", "space", "plan", "candidates", "weight", "from", "ms")
     for leg in explained["legs"]:
         found = (leg["space"] or "-", leg["plan"], str(leg["candidates"]))
@@ -28,10 +28,12 @@ def print_explanation(explained: dict[str, Any]) -> None:
 
 def _print_hit(hit: dict[str, Any]) -> None:
     heading = Text(f"{hit['rank']}. ", style="bold")
-    heading.append(f"{hit['document_key']}", style="cyan")
-    heading.append(f"  chunk {hit['chunk_id']} at {hit['position']}", style="dim")
+    heading.append(hit["document_key"], style="cyan")
+    heading.append(f"  {hit['score']:.4f}", style="bold")
+    heading.append(f"  chunk {hit['chunk_id']}, position {hit['position']}", style="dim")
     console.print(heading, soft_wrap=True)
-    console.print(Text(f"   {arithmetic(hit)}"), soft_wrap=True)
+    for line in arithmetic(hit):
+        console.print(Text(f"   {line}"), soft_wrap=True)
     if hit.get("duplicates"):
         fallen = ", ".join(map(str, hit["duplicates"]))
         console.print(Text(f"   in place of chunks {fallen}", style="dim"), soft_wrap=True)
@@ -39,19 +41,19 @@ def _print_hit(hit: dict[str, Any]) -> None:
         console.print(Text(f"   chosen with {hit['mmr_score']:.4f}", style="dim"))
 
 
-def arithmetic(hit: dict[str, Any]) -> str:
-    """The score of a hit as what made it, such as `1.7000 = 1.0000 keyword (…) + 0.7000 …`."""
-    parts = sorted(hit["legs"].items(), key=lambda leg: -leg[1]["contribution"])
-    total = " + ".join(
-        f"{leg['contribution']:.4f} {name} (rank {leg['rank']}, score {leg['score']:.4f})"
-        for name, leg in parts
-    )
-    boosts = "".join(f" * {each['factor']:.4f} {_of(each)}" for each in hit.get("boosts", []))
-    return f"{hit['score']:.4f} = " + (f"({total}){boosts}" if boosts else total)
+def arithmetic(hit: dict[str, Any]) -> list[str]:
+    """What made the score of a hit: what is added, the largest first, then what multiplies it."""
+    legs = sorted(hit["legs"].items(), key=lambda leg: -leg[1]["contribution"])
+    width = max(map(len, hit["legs"]))
+    added = [
+        f"+ {leg['contribution']:.4f}  {name:{width}}  rank {leg['rank']}, score {leg['score']:.4f}"
+        for name, leg in legs
+    ]
+    return added + [f"* {each['factor']:.4f}  {_of(each)}" for each in hit.get("boosts", [])]
 
 
 def _of(boost: dict[str, Any]) -> str:
     """What a factor is for: a field and its value."""
     field = boost["field"]
     name = field if isinstance(field, str) else ".".join(field)
-    return f"{name} ({boost['value']})" if boost["value"] is not None else f"{name} (missing)"
+    return f"{name}, which is missing" if boost["value"] is None else f"{name} {boost['value']}"
