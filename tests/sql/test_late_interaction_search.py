@@ -72,6 +72,9 @@ def test_random_tokens(
 
 def test_ties_go_by_chunk_id(sql: psycopg.Cursor) -> None:
     chunks = fill(sql, [np.ones((1 + n % 3, 2)) for n in range(20)])
+    # the first ones are the last ones of the table
+    moved = "update retrieval.token_embeddings set chunk_id = chunk_id where chunk_id <= %s"
+    sql.execute(moved, [chunks[9]])
     for count in (1, 10, 20, 30):
         found = search(
             sql, "late_interaction_search", query_tokens='{"[1,0]","[0,1]"}', max_results=count
