@@ -253,7 +253,7 @@ def test_a_leg_without_a_space_is_named(shop: Retriever, legs: list[str], named:
         ({"per_document": 0}, "per_document must be between 1"),
         ({"result_offset": -1}, "result_offset must be 0 or more"),
         ({"result_offset": 95}, "result_offset . max_results must be at most candidates"),
-        ({"boosts": {"field": object()}}, "boosts is not JSON"),
+        ({"boosts": {"field": float("nan")}}, "boosts is not JSON"),
         ({"query_embedding": [1.0]}, "1 dimensions"),
         ({"legs": ["sparse"], "query_sparse": [0.5]}, "query_sparse|dimensions"),
         ({"legs": ["late_interaction"], "query_tokens": [[0.5]]}, "query_tokens must be vectors"),
