@@ -16,9 +16,11 @@ from retrieval import (
     AsyncRetriever,
     Document,
     DocumentHit,
+    Embedder,
     HashingEmbedder,
     Hit,
     InvalidInput,
+    MultiVectorHashingEmbedder,
     NotFound,
     NotReady,
     Retriever,
@@ -463,18 +465,40 @@ def test_passages_keep_the_order_of_the_hits(shop: Retriever) -> None:
 # Another process
 
 
-@pytest.mark.parametrize("legs", [["sparse"], ["keyword", "sparse"]])
-def test_a_space_of_another_kind_was_activated_meanwhile(
-    retriever: Retriever, database_url: str, legs: list[str]
+@pytest.mark.parametrize(
+    ("options", "leg", "embedder"),
+    [
+        ({"legs": ["sparse"]}, "sparse", SparseHashingEmbedder(500)),
+        ({"legs": ["keyword", "sparse"]}, "sparse", SparseHashingEmbedder(500)),
+        ({"legs": ["late_interaction"]}, "late_interaction", MultiVectorHashingEmbedder(32)),
+        ({"legs": EVERY}, "late_interaction", MultiVectorHashingEmbedder(32)),
+    ],
+    ids=str,
+)
+def test_a_space_of_any_kind_was_activated_meanwhile(
+    retriever: Retriever, database_url: str, options: dict[str, Any], leg: str, embedder: Embedder
 ) -> None:
     retriever.ingest("handbook", DOCUMENTS[:4])
     add_spaces(retriever)
-    assert retriever.search("handbook", QUERY, legs=legs)[0].sparse_rank == 1
+    assert getattr(retriever.search("handbook", QUERY, **options)[0], f"{leg}_rank") == 1
     with Retriever.open(database_url) as other:
-        other.spaces.migrate("handbook", SparseHashingEmbedder(500), space="smaller")
+        other.spaces.migrate("handbook", embedder, space="other")
     with retriever.engine.connect() as connection, pytest.raises(SpaceMismatch):
-        retriever.search("handbook", QUERY, legs=legs, connection=connection)
-    assert retriever.search("handbook", QUERY, legs=legs)[0].sparse_rank == 1
+        retriever.search("handbook", QUERY, **options, connection=connection)
+    assert getattr(retriever.search("handbook", QUERY, **options)[0], f"{leg}_rank") == 1
+
+
+def test_a_space_by_name_was_made_anew_meanwhile(retriever: Retriever, database_url: str) -> None:
+    retriever.ingest("handbook", DOCUMENTS[:4])
+    add_spaces(retriever)
+    assert retriever.search("handbook", QUERY, spaces=["small"])
+    with Retriever.open(database_url) as other:
+        other.spaces.drop("handbook", "small")
+        other.spaces.create("handbook", HashingEmbedder(32), space="small")
+        other.spaces.fill("handbook", "small")
+    with retriever.engine.connect() as connection, pytest.raises(SpaceMismatch, match="small"):
+        retriever.search("handbook", QUERY, spaces=["small"], connection=connection)
+    assert "small" in retriever.search("handbook", QUERY, spaces=["small"])[0].contributions
 
 
 # The asynchronous twin
