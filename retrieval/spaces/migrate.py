@@ -17,6 +17,7 @@ from retrieval.database import from_database_error
 from retrieval.embedding import Embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, check_signature
 from retrieval.errors import InvalidInput, NotReady
+from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.ingestion.fill import fill_space
 from retrieval.spaces.compare import Comparison, compare_steps
 from retrieval.spaces.create import create_space_statement, space_name
@@ -68,6 +69,9 @@ def migrate_steps(
     if former_row is not None and queries and target.kind == "dense":
         former = yield Compute(partial(known_spaces.known, former_row))
         comparison = yield from compare_steps(collection, former, target, queries)
+    if target.kind == "dense":
+        # before it is searched; where that fails it counts what a space counts of which nothing is known
+        yield from calibrate_steps(collection, target, known_spaces)
     if activate:
         embedded += yield from _activate(collection, target)
         known_spaces.forget(collection)

@@ -40,7 +40,7 @@ def large(retriever: Retriever) -> Iterator[Retriever]:
 
 def test_the_first_filling_is_calibrated(large: Retriever) -> None:
     (stored,) = calibrations(large)
-    said = large.calibrate("handbook", store=False)
+    said = large.calibrate("handbook", sample=50, store=False)
     assert (stored["chunks"], stored["weight"]) == (100, said.weight)
     assert said.sampled >= 20 and stored["agreement"] == said.agreement
     explained = large.explain("handbook", TOPICS[0])
@@ -54,6 +54,16 @@ def test_it_is_calibrated_again_when_it_has_doubled(large: Retriever) -> None:
     large.ingest("handbook", documents(1, first=199))
     (second,) = calibrations(large)
     assert second["chunks"] == 200 and second["at"] > first["at"]
+
+
+def test_another_model_is_calibrated_before_it_is_searched(large: Retriever) -> None:
+    large.spaces.migrate("handbook", HashingEmbedder(16), space="other")
+    assert len(calibrations(large)) == 2
+    explained = large.explain("handbook", TOPICS[0])
+    assert [(leg["space"], leg["weight_from"]) for leg in explained["legs"]] == [
+        (None, "default"),
+        ("other", "calibration"),
+    ]
 
 
 def test_a_run_that_changes_nothing_does_not_calibrate(large: Retriever) -> None:

@@ -66,7 +66,7 @@ def corpus(module_database_url: str) -> Iterator[Corpus]:
 
 
 @pytest.mark.parametrize(
-    ("space", "low", "high"), [("words", 1, 1), ("middling", 0.1, 0.9), ("noise", 0, 0.05)]
+    ("space", "low", "high"), [("words", 1, 1), ("middling", 0.05, 0.9), ("noise", 0, 0.05)]
 )
 def test_agreement_is_the_weight(corpus: Corpus, space: str, low: float, high: float) -> None:
     sql = corpus.session
@@ -85,7 +85,7 @@ def test_agreement_is_the_weight(corpus: Corpus, space: str, low: float, high: f
             shares.append(len(near & {row.chunk_id for row in alike}) / 10)
         assert (found.space_name, found.sampled) == (space, 24)
         assert found.agreement == pytest.approx(np.mean(shares), abs=0.02)  # halves may tie
-        share = 0.5 * min(found.agreement / 0.3, 1) ** 2
+        share = 0.5 * min(found.agreement / 0.3, 1) ** 3
         assert found.weight == pytest.approx(share / (1 - share), abs=5e-4)
         assert low <= found.weight <= high
 
