@@ -70,7 +70,7 @@ def migrate_steps(
         former = yield Compute(partial(known_spaces.known, former_row))
         comparison = yield from compare_steps(collection, former, target, queries)
     if target.kind == "dense":
-        # before it is searched; where that fails it counts what a space counts of which nothing is known
+        # before it is searched; where that fails it counts as one of which nothing is known
         yield from calibrate_steps(collection, target, known_spaces)
     if activate:
         embedded += yield from _activate(collection, target)

@@ -105,7 +105,9 @@ def test_it_can_be_switched_off(retriever: Retriever, monkeypatch: pytest.Monkey
 def test_the_space_of_a_new_model_is_calibrated_of_its_own(large: Retriever) -> None:
     large.spaces.migrate("handbook", HashingEmbedder(16))
     large.ingest("handbook", documents(1, first=100))
-    assert [each["chunks"] for each in calibrations(large)] == [100, 101]
+    assert [each["chunks"] for each in calibrations(large)] == [100, 100]
+    large.ingest("handbook", documents(99, first=101))
+    assert [each["chunks"] for each in calibrations(large)] == [100, 200]
 
 
 def test_what_cannot_be_calibrated_is_not_tried_each_time(
