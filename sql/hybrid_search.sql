@@ -68,17 +68,12 @@ begin
     if current_setting('retrieval.explain', true) = 'on' then
         perform set_config('retrieval.explanation', ranked.explanation::text, true);
     end if;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score,
-                (f.legs #>> ''{keyword,rank}'')::bigint, (f.legs #>> ''{keyword,score}'')::double precision,
-                (f.legs #>> ''{semantic,rank}'')::bigint, (f.legs #>> ''{semantic,score}'')::double precision,
-                (f.legs #>> ''{sparse,rank}'')::bigint, (f.legs #>> ''{sparse,score}'')::double precision,
-                (f.legs #>> ''{late_interaction,rank}'')::bigint, (f.legs #>> ''{late_interaction,score}'')::double precision, f.legs
-         from unnest($1, $2) with ordinality h(chunk_id, score, place)
-         cross join lateral (select $3 -> h.chunk_id::text as legs) f
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.place', owner.collection_id)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, '(select u.*, $3 -> u.chunk_id::text as legs from unnest($1, $2) with ordinality u(chunk_id, score, rank)) h',
+            $columns$(h.legs #>> '{keyword,rank}')::bigint, (h.legs #>> '{keyword,score}')::double precision,
+                (h.legs #>> '{semantic,rank}')::bigint, (h.legs #>> '{semantic,score}')::double precision,
+                (h.legs #>> '{sparse,rank}')::bigint, (h.legs #>> '{sparse,score}')::double precision,
+                (h.legs #>> '{late_interaction,rank}')::bigint, (h.legs #>> '{late_interaction,score}')::double precision, h.legs$columns$)
         using ranked.chunk_ids, ranked.scores, ranked.contributions;
 end;
 $$;

@@ -40,6 +40,7 @@ where e.extname = 'vector';
 \ir parse_query.sql
 \ir field_weights.sql
 \ir threshold_query.sql
+\ir hits_statement.sql
 \ir best_chunks.sql
 \ir keyword_search.sql
 \ir explain_keyword_search.sql

@@ -97,12 +97,8 @@ declare
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._keyword_candidates($1, $2, $3, $4, $5, $6) with ordinality h(chunk_id, score, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', target.collection_id)
+    return query execute retrieval._hits_statement(
+            target.collection_id, 'retrieval._keyword_candidates($1, $2, $3, $4, $5, $6) with ordinality h(chunk_id, score, rank)')
         using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights;
 end;
 $$;

@@ -56,13 +56,9 @@ declare
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_query_tokens(target, query_tokens, signature);
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from (select s.*, row_number() over (order by s.score desc, s.chunk_id) as rank from (%2$s) s) h
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', owner.collection_id,
-        retrieval._token_statement(target, retrieval._filter_condition(owner, metadata_filter), false, max_results))
+    return query execute retrieval._hits_statement(owner.collection_id, format(
+            '(select s.*, row_number() over (order by s.score desc, s.chunk_id) as rank from (%s) s) h',
+            retrieval._token_statement(target, retrieval._filter_condition(owner, metadata_filter), false, max_results)))
         using query_tokens;
 end;
 $$;

@@ -92,13 +92,9 @@ begin
     if term.words is null then
         return;
     end if;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._best_chunks(%1$s, $1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality h(chunk_id, score, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', target.collection_id)
-        using term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
+    return query execute retrieval._hits_statement(
+            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality h(chunk_id, score, rank)')
+        using target.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
               fields, 'c.document_id <> ' || example, filter_condition, max_results;
 end;
 $$;

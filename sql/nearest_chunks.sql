@@ -179,15 +179,3 @@ $$;
 
 comment on function retrieval._nearest_chunks(retrieval.spaces, anyelement, text, integer, integer) is
 'The nearest chunks of a space that fulfil a condition on c, nearest first, ties by chunk_id; as many as are wanted whenever they exist.';
-
-create or replace function retrieval._hits_statement(space retrieval.spaces)
-    returns text
-    language sql immutable
-    return format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._nearest_chunks($1, $2, $3, $4, $5) with ordinality h(chunk_id, score, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', space.collection_id);
-
-comment on function retrieval._hits_statement(retrieval.spaces) is 'The SQL that returns the nearest chunks as hits.';

@@ -164,12 +164,9 @@ begin
         end if;
         excluded := excluded || case when exclude_documents then example.document_id else example.chunk_id end;
     end loop;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.similarity
-         from retrieval._recommended_chunks($1, $2, $3, $4, $5, $6, $7, $8) with ordinality h(chunk_id, score, similarity, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', owner.collection_id)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, 'retrieval._recommended_chunks($1, $2, $3, $4, $5, $6, $7, $8) with ordinality h(chunk_id, score, similarity, rank)',
+            'h.rank, h.similarity')
         using target, liked, disliked, strategy,
               concat_ws(' and ', retrieval._filter_condition(owner, metadata_filter),
                         format('c.%I <> all (%L)', case when exclude_documents then 'document_id' else 'chunk_id' end, excluded)),

@@ -70,12 +70,8 @@ begin
         exit when best.documents = max_results or best.chunks < wanted;
         wanted := 4 * wanted;
     end loop;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.similarity
-         from unnest($1, $2, $3) with ordinality h(chunk_id, score, similarity, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', owner.collection_id)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, 'unnest($1, $2, $3) with ordinality h(chunk_id, score, similarity, rank)', 'h.rank, h.similarity')
         using best.chunk_ids, best.scores, best.similarities;
 end;
 $$;

@@ -19,7 +19,8 @@ begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_embedding(target, query_embedding, signature);
     perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
-    return query execute retrieval._hits_statement(target)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, 'retrieval._nearest_chunks($1, $2, $3, $4, $5) with ordinality h(chunk_id, score, rank)')
         using target, retrieval._adapt_query(target, query_embedding), retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
 end;
 $$;

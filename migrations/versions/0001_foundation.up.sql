@@ -2358,6 +2358,24 @@ comment on function retrieval._threshold_query(text[], double precision[], doubl
 'A tsquery, as text, that every chunk matches whose words'' bounds add up to more than the threshold. words: quoted for tsquery, in descending order of bounds; remainders[i]: the sum of the bounds from i on.';
 -- end
 
+-- begin sql/hits_statement.sql
+-- From a ranking to what a search returns, for every search alike.
+
+-- `ranking` is a from item as SQL, called h, with chunk_id, score, rank and what `leg_columns` names.
+create or replace function retrieval._hits_statement(collection_id bigint, ranking text, leg_columns text default 'h.rank, h.score')
+    returns text
+    language sql immutable
+    return format(
+        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, %3$s
+         from %2$s
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
+         order by h.rank', collection_id, ranking, leg_columns);
+
+comment on function retrieval._hits_statement(bigint, text, text) is
+'The SQL that returns the chunks of a ranking as hits, in order of rank: chunk, document and score, then the columns of the legs.';
+-- end
+
 -- begin sql/best_chunks.sql
 -- The best chunks for some words, by exact BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009) as Lucene
 -- writes it, over the chunks that hold any word of the query:
@@ -2583,12 +2601,8 @@ declare
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._keyword_candidates($1, $2, $3, $4, $5, $6) with ordinality h(chunk_id, score, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', target.collection_id)
+    return query execute retrieval._hits_statement(
+            target.collection_id, 'retrieval._keyword_candidates($1, $2, $3, $4, $5, $6) with ordinality h(chunk_id, score, rank)')
         using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights;
 end;
 $$;
@@ -2824,18 +2838,6 @@ $$;
 
 comment on function retrieval._nearest_chunks(retrieval.spaces, anyelement, text, integer, integer) is
 'The nearest chunks of a space that fulfil a condition on c, nearest first, ties by chunk_id; as many as are wanted whenever they exist.';
-
-create or replace function retrieval._hits_statement(space retrieval.spaces)
-    returns text
-    language sql immutable
-    return format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._nearest_chunks($1, $2, $3, $4, $5) with ordinality h(chunk_id, score, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', space.collection_id);
-
-comment on function retrieval._hits_statement(retrieval.spaces) is 'The SQL that returns the nearest chunks as hits.';
 -- end
 
 -- begin sql/set_query_adapter.sql
@@ -2928,7 +2930,8 @@ begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_embedding(target, query_embedding, signature);
     perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
-    return query execute retrieval._hits_statement(target)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, 'retrieval._nearest_chunks($1, $2, $3, $4, $5) with ordinality h(chunk_id, score, rank)')
         using target, retrieval._adapt_query(target, query_embedding), retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
 end;
 $$;
@@ -2970,7 +2973,8 @@ begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_sparse_embedding(target, query_sparse, signature);
     perform retrieval._check_search_effort(target, coalesce(search_effort, 1));
-    return query execute retrieval._hits_statement(target)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, 'retrieval._nearest_chunks($1, $2, $3, $4, $5) with ordinality h(chunk_id, score, rank)')
         using target, retrieval._indexable_query(target, query_sparse), retrieval._filter_condition(owner, metadata_filter), max_results, search_effort;
 end;
 $$;
@@ -3711,13 +3715,9 @@ declare
 begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_query_tokens(target, query_tokens, signature);
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from (select s.*, row_number() over (order by s.score desc, s.chunk_id) as rank from (%2$s) s) h
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', owner.collection_id,
-        retrieval._token_statement(target, retrieval._filter_condition(owner, metadata_filter), false, max_results))
+    return query execute retrieval._hits_statement(owner.collection_id, format(
+            '(select s.*, row_number() over (order by s.score desc, s.chunk_id) as rank from (%s) s) h',
+            retrieval._token_statement(target, retrieval._filter_condition(owner, metadata_filter), false, max_results)))
         using query_tokens;
 end;
 $$;
@@ -4525,17 +4525,12 @@ begin
     if current_setting('retrieval.explain', true) = 'on' then
         perform set_config('retrieval.explanation', ranked.explanation::text, true);
     end if;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score,
-                (f.legs #>> ''{keyword,rank}'')::bigint, (f.legs #>> ''{keyword,score}'')::double precision,
-                (f.legs #>> ''{semantic,rank}'')::bigint, (f.legs #>> ''{semantic,score}'')::double precision,
-                (f.legs #>> ''{sparse,rank}'')::bigint, (f.legs #>> ''{sparse,score}'')::double precision,
-                (f.legs #>> ''{late_interaction,rank}'')::bigint, (f.legs #>> ''{late_interaction,score}'')::double precision, f.legs
-         from unnest($1, $2) with ordinality h(chunk_id, score, place)
-         cross join lateral (select $3 -> h.chunk_id::text as legs) f
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.place', owner.collection_id)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, '(select u.*, $3 -> u.chunk_id::text as legs from unnest($1, $2) with ordinality u(chunk_id, score, rank)) h',
+            $columns$(h.legs #>> '{keyword,rank}')::bigint, (h.legs #>> '{keyword,score}')::double precision,
+                (h.legs #>> '{semantic,rank}')::bigint, (h.legs #>> '{semantic,score}')::double precision,
+                (h.legs #>> '{sparse,rank}')::bigint, (h.legs #>> '{sparse,score}')::double precision,
+                (h.legs #>> '{late_interaction,rank}')::bigint, (h.legs #>> '{late_interaction,score}')::double precision, h.legs$columns$)
         using ranked.chunk_ids, ranked.scores, ranked.contributions;
 end;
 $$;
@@ -4880,12 +4875,9 @@ begin
         end if;
         excluded := excluded || case when exclude_documents then example.document_id else example.chunk_id end;
     end loop;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.similarity
-         from retrieval._recommended_chunks($1, $2, $3, $4, $5, $6, $7, $8) with ordinality h(chunk_id, score, similarity, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', owner.collection_id)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, 'retrieval._recommended_chunks($1, $2, $3, $4, $5, $6, $7, $8) with ordinality h(chunk_id, score, similarity, rank)',
+            'h.rank, h.similarity')
         using target, liked, disliked, strategy,
               concat_ws(' and ', retrieval._filter_condition(owner, metadata_filter),
                         format('c.%I <> all (%L)', case when exclude_documents then 'document_id' else 'chunk_id' end, excluded)),
@@ -4970,12 +4962,8 @@ begin
         exit when best.documents = max_results or best.chunks < wanted;
         wanted := 4 * wanted;
     end loop;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.similarity
-         from unnest($1, $2, $3) with ordinality h(chunk_id, score, similarity, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', owner.collection_id)
+    return query execute retrieval._hits_statement(
+            owner.collection_id, 'unnest($1, $2, $3) with ordinality h(chunk_id, score, similarity, rank)', 'h.rank, h.similarity')
         using best.chunk_ids, best.scores, best.similarities;
 end;
 $$;
@@ -5079,13 +5067,9 @@ begin
     if term.words is null then
         return;
     end if;
-    return query execute format(
-        'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, h.rank, h.score
-         from retrieval._best_chunks(%1$s, $1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality h(chunk_id, score, rank)
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
-         join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', target.collection_id)
-        using term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
+    return query execute retrieval._hits_statement(
+            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality h(chunk_id, score, rank)')
+        using target.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
               fields, 'c.document_id <> ' || example, filter_condition, max_results;
 end;
 $$;
