@@ -69,8 +69,12 @@ where e.extname = 'vector';
 \ir calibrate.sql
 \ir count_matches.sql
 \ir facets.sql
+\ir split_text.sql
+\ir split_documents.sql
 \ir put_documents.sql
 \ir delete_documents.sql
+\ir add_document.sql
+\ir delete_document.sql
 \ir tidy_collection.sql
 \ir put_embeddings.sql
 \ir put_sparse_embeddings.sql

@@ -5278,6 +5278,190 @@ comment on function retrieval.facets(text, text[], text, jsonb, text, integer, b
 'The commonest values of metadata keys among the chunks that fulfil the filter and, where query_text is given, that keyword_search would consider, and where chunk_ids are given, that are among them: the number of documents and of chunks with each value. Keys in the order given, each with its max_values commonest by documents, ties by value. Keys are of the top level and taken as they are. Of an array each distinct element counts once; objects, and arrays in arrays, are not counted. A key that nothing has yields no rows; null or repeated keys raise 22023.';
 -- end
 
+-- begin sql/split_text.sql
+-- Cuts a text into chunks, as near to the maximum as a good place allows.
+--
+-- The text is read in blocks and only what is not in a chunk yet is looked at: finding a character's place in UTF-8
+-- takes a walk from the beginning, which would make repeated substr on the whole text quadratic.
+create or replace function retrieval.split_text(document_content text, maximum_length integer default 2000)
+    returns table (start_offset integer, end_offset integer, content text)
+    language plpgsql immutable parallel safe
+as $$
+declare
+    blanks constant text := E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000';
+    -- where to cut, best first: after a paragraph, a line, a sentence, a word; closing marks belong to their sentence
+    places constant text[] := array[
+        '^.*\n[ \t\r]*\n',
+        '^.*\n',
+        '^.*(?:[.!?…]["''”’»)\]]*[' || blanks || ']|[。！？][」』）”’]*(?=.))',
+        '^.*[' || blanks || ']'];
+    half constant integer := maximum_length / 2;
+    -- the collation only matters to classes of characters, of which there are none
+    rest text collate "C" := '';
+    later_half text collate "C";
+    block text collate "C";
+    cut integer;
+begin
+    perform retrieval._check_count('maximum_length', maximum_length, 100000);
+    end_offset := 0;  -- of what was read and is behind
+    for block in
+        select m[1] from regexp_matches(document_content collate "C", '.{1,250}', 'g') m union all select null
+    loop
+        rest := rest || coalesce(block, '');
+        -- one character more tells whether a word or a sentence ends exactly there
+        while char_length(rest) > maximum_length or block is null loop
+            start_offset := end_offset + char_length(rest);
+            rest := ltrim(rest, blanks);
+            start_offset := start_offset - char_length(rest);
+            cut := char_length(rest);
+            end_offset := start_offset;
+            exit when cut = 0 or cut <= maximum_length and block is not null;
+            if cut > maximum_length then
+                -- in the later half, so that a small paragraph before a long one is not left alone
+                later_half := substr(rest, half + 1, maximum_length + 1 - half);
+                for place in 1 .. cardinality(places) loop
+                    cut := half + char_length(substring(later_half from places[place]));
+                    exit when cut is not null;
+                end loop;
+                cut := coalesce(cut, char_length(substring(left(rest, half) from places[4])), maximum_length);
+            end if;
+            content := rtrim(left(rest, cut), blanks);
+            end_offset := start_offset + char_length(content);
+            return next;
+            rest := substr(rest, char_length(content) + 1);
+        end loop;
+    end loop;
+end;
+$$;
+
+comment on function retrieval.split_text(text, integer) is
+'Cuts a text into chunks of at most maximum_length characters: after a paragraph, else a line, else a sentence (also of Chinese and Japanese), else a word, and only in the middle of a word that is longer than a chunk. A chunk is the text from start_offset to end_offset (in characters, from 0, the end excluded), without blanks around it; every other character is in exactly one chunk. A text of blanks has none.';
+-- end
+
+-- begin sql/split_documents.sql
+-- Chunks follow the content of their document where no program cuts it: retrieval.add_document, attached tables and a plain
+-- `update retrieval.documents set content = …` all come here.
+
+-- What decides how a document is cut and what the model sees of it; the same hash means the same chunks.
+create or replace function retrieval._text_hash(title text, content text, maximum_length integer)
+    returns text
+    language sql immutable parallel safe
+    return encode(sha256(convert_to(
+        'split_text 1 ' || maximum_length::text || ' ' || coalesce(octet_length(title), 0)::text || ' ' || coalesce(title, '') || coalesce(content, ''),
+        'UTF8')), 'hex');
+
+comment on function retrieval._text_hash(text, text, integer) is
+'The content_hash of a document that is cut by retrieval.split_text: over its title, content and the length of its chunks.';
+
+create or replace function retrieval._split_documents(collection_id bigint, document_ids bigint[], maximum_length integer, have_chunks boolean)
+    returns void
+    language plpgsql
+as $$
+begin
+    if have_chunks then
+        execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', collection_id) using document_ids;
+    end if;
+    execute format(
+        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config)
+         select %1$s, d.document_id, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
+                coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config)
+         from retrieval.documents d
+         join retrieval.collections n on n.collection_id = %1$s
+         left join lateral retrieval.split_text(d.content, %2$s) with ordinality s(start_offset, end_offset, content, number) on true
+         where d.collection_id = %1$s and d.document_id = any($1)
+           -- without text a title is still to be found
+           and (s.number is not null or btrim(d.title) <> '''')', collection_id, maximum_length)
+        using document_ids;
+end;
+$$;
+
+comment on function retrieval._split_documents(bigint, bigint[], integer, boolean) is
+'Cuts documents into new chunks; have_chunks says whether there can be old ones to remove. A document without text is one empty chunk if it has a title, and none otherwise.';
+
+-- Writers that bring chunks along set retrieval.chunks_given while they write the documents: in their bodies, because only
+-- a superuser may create a function that is declared to set a parameter of that kind.
+create or replace function retrieval._follow_content()
+    returns trigger
+    language plpgsql
+as $$
+declare
+    rewritten record;
+begin
+    if current_setting('retrieval.chunks_given', true) = 'on' then
+        return null;
+    end if;
+    for rewritten in
+        select n.collection_id, array_agg(n.document_id) as document_ids
+        from new_documents n join old_documents o using (document_id, collection_id)
+        where n.content <> o.content
+           or n.title <> '' and btrim(n.content) = ''
+              and not exists (select from retrieval.chunks c where c.collection_id = n.collection_id and c.document_id = n.document_id)
+        group by n.collection_id
+    loop
+        perform retrieval._split_documents(rewritten.collection_id, rewritten.document_ids, 2000, true);
+    end loop;
+    return null;
+end;
+$$;
+
+comment on function retrieval._follow_content() is
+'Trigger on documents: content that was updated in place is cut anew, into chunks of up to 2000 characters.';
+
+create or replace trigger follow_content
+    after update on retrieval.documents referencing old table as old_documents new table as new_documents
+    for each statement execute function retrieval._follow_content();
+
+-- A hash that says "unchanged" to the next ingestion must not outlive the text that it was taken of.
+create or replace function retrieval._forget_hash()
+    returns trigger
+    language plpgsql
+as $$
+begin
+    new.content_hash := null;
+    return new;
+end;
+$$;
+
+comment on function retrieval._forget_hash() is
+'Trigger on documents: a title or content that was updated in place has no content_hash.';
+
+create or replace trigger forget_hash
+    before update of title, content on retrieval.documents
+    for each row when (new.content_hash = old.content_hash and (new.content <> old.content or new.title is distinct from old.title))
+    execute function retrieval._forget_hash();
+
+-- What the model saw of a chunk is no longer what the chunk says: the embedding goes, and the chunk is missing one again.
+create or replace function retrieval._forget_embeddings()
+    returns trigger
+    language plpgsql
+as $$
+declare
+    rewritten record;
+    space retrieval.spaces;
+begin
+    for rewritten in
+        select n.collection_id, array_agg(n.chunk_id) as chunk_ids
+        from new_chunks n join old_chunks o using (chunk_id, collection_id)
+        where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
+        group by n.collection_id
+    loop
+        for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
+            execute format('delete from retrieval.%I where space_id = %s and chunk_id = any($1)',
+                           retrieval._embedding_table(space.kind), space.space_id) using rewritten.chunk_ids;
+        end loop;
+    end loop;
+    return null;
+end;
+$$;
+
+comment on function retrieval._forget_embeddings() is
+'Trigger on chunks: a chunk whose title, context or content was updated in place loses its embeddings.';
+
+create or replace trigger forget_embeddings
+    after update on retrieval.chunks referencing old table as old_chunks new table as new_chunks
+    for each statement execute function retrieval._forget_embeddings();
+-- end
+
 -- begin sql/put_documents.sql
 -- Stores documents with their chunks, each replacing whatever its key held before: all of them or none.
 --
@@ -5302,6 +5486,7 @@ begin
                                   else format('document_key %L is given twice', repeated.key) end
             using errcode = 'invalid_parameter_value';
     end if;
+    perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format($query$
         with stored as (
             insert into retrieval.documents
@@ -5315,6 +5500,7 @@ begin
                 text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
             returning document_id)
         select array_agg(document_id) from stored$query$, owner) into stored_ids using documents;
+    perform set_config('retrieval.chunks_given', '', true);
     execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', owner) using stored_ids;
     return query execute format($query$
         with inserted as (
@@ -5369,6 +5555,60 @@ $$;
 
 comment on function retrieval.delete_documents(text, text[]) is
 'Deletes the documents of these keys with their chunks and embeddings; returns how many there were.';
+-- end
+
+-- begin sql/add_document.sql
+-- Stores one document, cut in SQL. New text means new chunks: an embedding that is being made of an old chunk meanwhile
+-- finds no chunk to be stored for.
+create or replace function retrieval.add_document(
+    collection text, document_key text, content text, title text default null, metadata jsonb default '{}',
+    source text default null, text_config text default null, maximum_chunk_length integer default 2000)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+    text_hash constant text := retrieval._text_hash(title, content, maximum_chunk_length);
+    hash_before text;
+    stored bigint;
+begin
+    perform retrieval._check_count('maximum_chunk_length', maximum_chunk_length, 100000);
+    if document_key is null then
+        raise exception 'document_key must not be null' using errcode = 'invalid_parameter_value';
+    end if;
+    -- locked, so that the hash is still the one that is replaced
+    execute format('select d.content_hash from retrieval.documents d where d.collection_id = %s and d.document_key = $1 for update', owner)
+        into hash_before using document_key;
+    perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
+    execute format(
+        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash)
+         values (%s, $1, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7)
+         on conflict (document_key, collection_id) do update
+         set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,
+             text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
+         returning document_id', owner)
+        into stored using document_key, title, source, content, metadata, text_config, text_hash;
+    perform set_config('retrieval.chunks_given', '', true);
+    if hash_before is distinct from text_hash then
+        perform retrieval._split_documents(owner, array[stored], maximum_chunk_length, true);
+    end if;
+    return stored;
+end;
+$$;
+
+comment on function retrieval.add_document(text, text, text, text, jsonb, text, text, integer) is
+'Stores a document, replacing what its key held, and returns its id. It is cut into chunks of up to maximum_chunk_length characters (see retrieval.split_text; about four times the tokens that the model reads suits English) which keyword search finds at once; retrieval.missing_embeddings lists them until they are embedded. The same title and content again keep chunks and embeddings, whatever else changes; a new title is new text, since the model reads it with every chunk. Null content is empty.';
+-- end
+
+-- begin sql/delete_document.sql
+-- Deletes one document; its chunks and embeddings go with it.
+create or replace function retrieval.delete_document(collection text, document_key text)
+    returns boolean
+    language sql
+    return retrieval.delete_documents(collection, array[document_key]) > 0;
+
+comment on function retrieval.delete_document(text, text) is
+'Deletes the document of this key with its chunks and embeddings; returns whether there was one.';
 -- end
 
 -- begin sql/tidy_collection.sql
