@@ -75,6 +75,11 @@ where e.extname = 'vector';
 \ir delete_documents.sql
 \ir add_document.sql
 \ir delete_document.sql
+\ir table_rows.sql
+\ir follow_table.sql
+\ir attach_table.sql
+\ir detach_table.sql
+\ir refresh_table.sql
 \ir tidy_collection.sql
 \ir put_embeddings.sql
 \ir put_sparse_embeddings.sql
