@@ -29,7 +29,8 @@ Write = Callable[[psycopg.Connection, Sequence[str]], int]
 TABLE = """
     drop table if exists packages;
     create table packages (
-        id bigint primary key, name text, description text, section text, size integer, notes text)"""
+        id bigint primary key, name text, description text, section text, size integer,
+        notes text)"""
 ATTACH = """
     select retrieval.create_collection('packages');
     select retrieval.attach_table('packages', 'packages', 'id', 'name', 'description',
