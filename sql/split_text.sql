@@ -22,6 +22,16 @@ declare
     cut integer;
 begin
     perform retrieval._check_count('maximum_length', maximum_length, 100000);
+    if char_length(document_content) <= maximum_length then  -- the common case, quickly
+        content := ltrim(document_content, blanks);
+        start_offset := char_length(document_content) - char_length(content);
+        content := rtrim(content, blanks);
+        end_offset := start_offset + char_length(content);
+        if content <> '' then
+            return next;
+        end if;
+        return;
+    end if;
     end_offset := 0;  -- of what was read and is behind
     for block in
         select m[1] from regexp_matches(document_content collate "C", '.{1,250}', 'g') m union all select null

@@ -973,6 +973,12 @@ declare
         end;
     counted record;
 begin
+    if tg_op = 'UPDATE' then
+        -- of no rows, as after every insert: see retrieval._copy_document()
+        if not exists (select from new_chunks) then
+            return null;
+        end if;
+    end if;
     -- a removed chunk leaves the bounds as they are: they stay valid, only less tight
     execute format(
         'insert into retrieval.lexeme_statistics
@@ -5334,6 +5340,16 @@ declare
     cut integer;
 begin
     perform retrieval._check_count('maximum_length', maximum_length, 100000);
+    if char_length(document_content) <= maximum_length then  -- the common case, quickly
+        content := ltrim(document_content, blanks);
+        start_offset := char_length(document_content) - char_length(content);
+        content := rtrim(content, blanks);
+        end_offset := start_offset + char_length(content);
+        if content <> '' then
+            return next;
+        end if;
+        return;
+    end if;
     end_offset := 0;  -- of what was read and is behind
     for block in
         select m[1] from regexp_matches(document_content collate "C", '.{1,250}', 'g') m union all select null
