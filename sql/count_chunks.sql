@@ -21,6 +21,12 @@ declare
         end;
     counted record;
 begin
+    if tg_op = 'UPDATE' then
+        -- of no rows, as after every insert: see retrieval._copy_document()
+        if not exists (select from new_chunks) then
+            return null;
+        end if;
+    end if;
     -- a removed chunk leaves the bounds as they are: they stay valid, only less tight
     execute format(
         'insert into retrieval.lexeme_statistics

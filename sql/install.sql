@@ -71,8 +71,17 @@ where e.extname = 'vector';
 \ir calibrate.sql
 \ir count_matches.sql
 \ir facets.sql
+\ir split_text.sql
+\ir split_documents.sql
 \ir put_documents.sql
 \ir delete_documents.sql
+\ir add_document.sql
+\ir delete_document.sql
+\ir table_rows.sql
+\ir follow_table.sql
+\ir attach_table.sql
+\ir detach_table.sql
+\ir refresh_table.sql
 \ir tidy_collection.sql
 \ir put_embeddings.sql
 \ir put_sparse_embeddings.sql

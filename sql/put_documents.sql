@@ -21,6 +21,7 @@ begin
                                   else format('document_key %L is given twice', repeated.key) end
             using errcode = 'invalid_parameter_value';
     end if;
+    perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format($query$
         with stored as (
             insert into retrieval.documents
@@ -34,6 +35,7 @@ begin
                 text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
             returning document_id)
         select array_agg(document_id) from stored$query$, owner) into stored_ids using documents;
+    perform set_config('retrieval.chunks_given', '', true);
     execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', owner) using stored_ids;
     return query execute format($query$
         with inserted as (

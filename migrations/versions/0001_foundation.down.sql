@@ -1,5 +1,6 @@
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.embedding_cache, retrieval.query_adapters, retrieval.token_embeddings, retrieval.sparse_embeddings,
+drop table retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.query_adapters,
+    retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
     retrieval.metadata_indexes, retrieval.chunks, retrieval.documents, retrieval.collections cascade;
 
@@ -38,8 +39,36 @@ drop function if exists retrieval.put_embeddings;
 drop function if exists retrieval._check_same_number;
 drop function if exists retrieval._put_statement;
 drop function if exists retrieval.tidy_collection;
+drop function if exists retrieval.refresh_table;
+drop function if exists retrieval._refresh_table;
+drop function if exists retrieval._refresh_rows;
+drop function if exists retrieval._drop_table_triggers;
+drop function if exists retrieval.detach_table;
+drop function if exists retrieval._attached;
+drop function if exists retrieval.attach_table;
+drop function if exists retrieval._check_attached_table;
+drop function if exists retrieval._column_names;
+drop function if exists retrieval._attachments;
+drop function if exists retrieval._note_failure;
+drop function if exists retrieval._move_documents;
+drop function if exists retrieval._changed_rows;
+drop function if exists retrieval._follow_table;
+drop function if exists retrieval._delete_rows;
+drop function if exists retrieval._cut_rows;
+drop function if exists retrieval._store_rows;
+drop function if exists retrieval._table_rows;
+drop function if exists retrieval._key_expression;
+drop function if exists retrieval._column_expression;
+drop function if exists retrieval.delete_document;
+drop function if exists retrieval.add_document;
 drop function if exists retrieval.delete_documents;
 drop function if exists retrieval.put_documents;
+drop function if exists retrieval._forget_embeddings;
+drop function if exists retrieval._forget_hash;
+drop function if exists retrieval._follow_content;
+drop function if exists retrieval._split_documents;
+drop function if exists retrieval._text_hash;
+drop function if exists retrieval.split_text;
 drop function if exists retrieval.facets;
 drop function if exists retrieval._check_facet_keys;
 drop function if exists retrieval.count_matches;

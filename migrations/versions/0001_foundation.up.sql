@@ -296,6 +296,37 @@ create unlogged table retrieval.embedding_cache (
 
 create index embedding_cache_used_at_index on retrieval.embedding_cache (used_at);
 
+-- Tables whose rows a collection follows; see retrieval.attach_table. The table is found by its triggers, whatever its name is by
+-- now: table_name is the one that it had, and the source of its documents.
+create table retrieval.attached_tables (
+    attached_table_id bigint generated always as identity,
+    collection_id bigint not null,
+    table_name text not null,
+    key_columns text[] not null,
+    title_column text,
+    content_columns text[] not null,
+    metadata_columns text[] not null,
+    maximum_chunk_length integer not null,
+    created_at timestamptz not null default now(),
+    constraint attached_tables_pkey primary key (attached_table_id),
+    constraint attached_tables_table_key unique (collection_id, table_name),
+    constraint attached_tables_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade
+);
+create table retrieval.attached_table_failures (
+    failure_id bigint generated always as identity,
+    attached_table_id bigint not null,
+    document_key text,
+    operation text not null,
+    sqlstate text not null,
+    message text not null,
+    failed_at timestamptz not null default now(),
+    constraint attached_table_failures_pkey primary key (failure_id),
+    constraint attached_table_failures_attached_table_id_fkey foreign key (attached_table_id)
+        references retrieval.attached_tables on delete cascade
+);
+create index attached_table_failures_attached_table_id_index on retrieval.attached_table_failures (attached_table_id);
+
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
 
@@ -942,6 +973,12 @@ declare
         end;
     counted record;
 begin
+    if tg_op = 'UPDATE' then
+        -- of no rows, as after every insert: see retrieval._copy_document()
+        if not exists (select from new_chunks) then
+            return null;
+        end if;
+    end if;
     -- a removed chunk leaves the bounds as they are: they stay valid, only less tight
     execute format(
         'insert into retrieval.lexeme_statistics
@@ -5301,6 +5338,200 @@ comment on function retrieval.facets(text, text[], text, jsonb, text, integer, b
 'The commonest values of metadata keys among the chunks that fulfil the filter and, where query_text is given, that keyword_search would consider, and where chunk_ids are given, that are among them: the number of documents and of chunks with each value. Keys in the order given, each with its max_values commonest by documents, ties by value. Keys are of the top level and taken as they are. Of an array each distinct element counts once; objects, and arrays in arrays, are not counted. A key that nothing has yields no rows; null or repeated keys raise 22023.';
 -- end
 
+-- begin sql/split_text.sql
+-- Cuts a text into chunks, as near to the maximum as a good place allows.
+--
+-- The text is read in blocks and only what is not in a chunk yet is looked at: finding a character's place in UTF-8
+-- takes a walk from the beginning, which would make repeated substr on the whole text quadratic.
+create or replace function retrieval.split_text(document_content text, maximum_length integer default 2000)
+    returns table (start_offset integer, end_offset integer, content text)
+    language plpgsql immutable parallel safe
+as $$
+declare
+    blanks constant text := E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000';
+    -- where to cut, best first: after a paragraph, a line, a sentence, a word; closing marks belong to their sentence
+    places constant text[] := array[
+        '^.*\n[ \t\r]*\n',
+        '^.*\n',
+        '^.*(?:[.!?…]["''”’»)\]]*[' || blanks || ']|[。！？][」』）”’]*(?=.))',
+        '^.*[' || blanks || ']'];
+    half constant integer := maximum_length / 2;
+    -- the collation only matters to classes of characters, of which there are none
+    rest text collate "C" := '';
+    later_half text collate "C";
+    block text collate "C";
+    cut integer;
+begin
+    perform retrieval._check_count('maximum_length', maximum_length, 100000);
+    if char_length(document_content) <= maximum_length then  -- the common case, quickly
+        content := ltrim(document_content, blanks);
+        start_offset := char_length(document_content) - char_length(content);
+        content := rtrim(content, blanks);
+        end_offset := start_offset + char_length(content);
+        if content <> '' then
+            return next;
+        end if;
+        return;
+    end if;
+    end_offset := 0;  -- of what was read and is behind
+    for block in
+        select m[1] from regexp_matches(document_content collate "C", '.{1,250}', 'g') m union all select null
+    loop
+        rest := rest || coalesce(block, '');
+        -- one character more tells whether a word or a sentence ends exactly there
+        while char_length(rest) > maximum_length or block is null loop
+            start_offset := end_offset + char_length(rest);
+            rest := ltrim(rest, blanks);
+            start_offset := start_offset - char_length(rest);
+            cut := char_length(rest);
+            end_offset := start_offset;
+            exit when cut = 0 or cut <= maximum_length and block is not null;
+            if cut > maximum_length then
+                -- in the later half, so that a small paragraph before a long one is not left alone
+                later_half := substr(rest, half + 1, maximum_length + 1 - half);
+                for place in 1 .. cardinality(places) loop
+                    cut := half + char_length(substring(later_half from places[place]));
+                    exit when cut is not null;
+                end loop;
+                cut := coalesce(cut, char_length(substring(left(rest, half) from places[4])), maximum_length);
+            end if;
+            content := rtrim(left(rest, cut), blanks);
+            end_offset := start_offset + char_length(content);
+            return next;
+            rest := substr(rest, char_length(content) + 1);
+        end loop;
+    end loop;
+end;
+$$;
+
+comment on function retrieval.split_text(text, integer) is
+'Cuts a text into chunks of at most maximum_length characters: after a paragraph, else a line, else a sentence (also of Chinese and Japanese), else a word, and only in the middle of a word that is longer than a chunk. A chunk is the text from start_offset to end_offset (in characters, from 0, the end excluded), without blanks around it; every other character is in exactly one chunk. A text of blanks has none.';
+-- end
+
+-- begin sql/split_documents.sql
+-- Chunks follow the content of their document where no program cuts it: retrieval.add_document, attached tables and a plain
+-- `update retrieval.documents set content = …` all come here.
+
+-- What decides how a document is cut and what the model sees of it; the same hash means the same chunks.
+create or replace function retrieval._text_hash(title text, content text, maximum_length integer)
+    returns text
+    language sql immutable parallel safe
+    return encode(sha256(convert_to(
+        'split_text 1 ' || maximum_length::text || ' ' || coalesce(octet_length(title), 0)::text || ' ' || coalesce(title, '') || coalesce(content, ''),
+        'UTF8')), 'hex');
+
+comment on function retrieval._text_hash(text, text, integer) is
+'The content_hash of a document that is cut by retrieval.split_text: over its title, content and the length of its chunks.';
+
+create or replace function retrieval._split_documents(collection_id bigint, document_ids bigint[], maximum_length integer, have_chunks boolean)
+    returns void
+    language plpgsql
+as $$
+begin
+    if have_chunks then
+        execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', collection_id) using document_ids;
+    end if;
+    execute format(
+        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config)
+         select %1$s, d.document_id, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
+                coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config)
+         from retrieval.documents d
+         join retrieval.collections n on n.collection_id = %1$s
+         left join lateral retrieval.split_text(d.content, %2$s) with ordinality s(start_offset, end_offset, content, number) on true
+         where d.collection_id = %1$s and d.document_id = any($1)
+           -- without text a title is still to be found
+           and (s.number is not null or btrim(d.title) <> '''')', collection_id, maximum_length)
+        using document_ids;
+end;
+$$;
+
+comment on function retrieval._split_documents(bigint, bigint[], integer, boolean) is
+'Cuts documents into new chunks; have_chunks says whether there can be old ones to remove. A document without text is one empty chunk if it has a title, and none otherwise.';
+
+-- Writers that bring chunks along set retrieval.chunks_given while they write the documents: in their bodies, because only
+-- a superuser may create a function that is declared to set a parameter of that kind.
+create or replace function retrieval._follow_content()
+    returns trigger
+    language plpgsql
+as $$
+declare
+    rewritten record;
+begin
+    if current_setting('retrieval.chunks_given', true) = 'on' then
+        return null;
+    end if;
+    for rewritten in
+        select n.collection_id, array_agg(n.document_id) as document_ids
+        from new_documents n join old_documents o using (document_id, collection_id)
+        where n.content <> o.content
+           or n.title <> '' and btrim(n.content) = ''
+              and not exists (select from retrieval.chunks c where c.collection_id = n.collection_id and c.document_id = n.document_id)
+        group by n.collection_id
+    loop
+        perform retrieval._split_documents(rewritten.collection_id, rewritten.document_ids, 2000, true);
+    end loop;
+    return null;
+end;
+$$;
+
+comment on function retrieval._follow_content() is
+'Trigger on documents: content that was updated in place is cut anew, into chunks of up to 2000 characters.';
+
+create or replace trigger follow_content
+    after update on retrieval.documents referencing old table as old_documents new table as new_documents
+    for each statement execute function retrieval._follow_content();
+
+-- A hash that says "unchanged" to the next ingestion must not outlive the text that it was taken of.
+create or replace function retrieval._forget_hash()
+    returns trigger
+    language plpgsql
+as $$
+begin
+    new.content_hash := null;
+    return new;
+end;
+$$;
+
+comment on function retrieval._forget_hash() is
+'Trigger on documents: a title or content that was updated in place has no content_hash.';
+
+create or replace trigger forget_hash
+    before update of title, content on retrieval.documents
+    for each row when (new.content_hash = old.content_hash and (new.content <> old.content or new.title is distinct from old.title))
+    execute function retrieval._forget_hash();
+
+-- What the model saw of a chunk is no longer what the chunk says: the embedding goes, and the chunk is missing one again.
+create or replace function retrieval._forget_embeddings()
+    returns trigger
+    language plpgsql
+as $$
+declare
+    rewritten record;
+    space retrieval.spaces;
+begin
+    for rewritten in
+        select n.collection_id, array_agg(n.chunk_id) as chunk_ids
+        from new_chunks n join old_chunks o using (chunk_id, collection_id)
+        where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
+        group by n.collection_id
+    loop
+        for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
+            execute format('delete from retrieval.%I where space_id = %s and chunk_id = any($1)',
+                           retrieval._embedding_table(space.kind), space.space_id) using rewritten.chunk_ids;
+        end loop;
+    end loop;
+    return null;
+end;
+$$;
+
+comment on function retrieval._forget_embeddings() is
+'Trigger on chunks: a chunk whose title, context or content was updated in place loses its embeddings.';
+
+create or replace trigger forget_embeddings
+    after update on retrieval.chunks referencing old table as old_chunks new table as new_chunks
+    for each statement execute function retrieval._forget_embeddings();
+-- end
+
 -- begin sql/put_documents.sql
 -- Stores documents with their chunks, each replacing whatever its key held before: all of them or none.
 --
@@ -5325,6 +5556,7 @@ begin
                                   else format('document_key %L is given twice', repeated.key) end
             using errcode = 'invalid_parameter_value';
     end if;
+    perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format($query$
         with stored as (
             insert into retrieval.documents
@@ -5338,6 +5570,7 @@ begin
                 text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
             returning document_id)
         select array_agg(document_id) from stored$query$, owner) into stored_ids using documents;
+    perform set_config('retrieval.chunks_given', '', true);
     execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', owner) using stored_ids;
     return query execute format($query$
         with inserted as (
@@ -5392,6 +5625,618 @@ $$;
 
 comment on function retrieval.delete_documents(text, text[]) is
 'Deletes the documents of these keys with their chunks and embeddings; returns how many there were.';
+-- end
+
+-- begin sql/add_document.sql
+-- Stores one document, cut in SQL. New text means new chunks: an embedding that is being made of an old chunk meanwhile
+-- finds no chunk to be stored for.
+create or replace function retrieval.add_document(
+    collection text, document_key text, content text, title text default null, metadata jsonb default '{}',
+    source text default null, text_config text default null, maximum_chunk_length integer default 2000)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+    text_hash constant text := retrieval._text_hash(title, content, maximum_chunk_length);
+    hash_before text;
+    stored bigint;
+begin
+    perform retrieval._check_count('maximum_chunk_length', maximum_chunk_length, 100000);
+    if document_key is null then
+        raise exception 'document_key must not be null' using errcode = 'invalid_parameter_value';
+    end if;
+    -- locked, so that the hash is still the one that is replaced
+    execute format('select d.content_hash from retrieval.documents d where d.collection_id = %s and d.document_key = $1 for update', owner)
+        into hash_before using document_key;
+    perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
+    execute format(
+        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash)
+         values (%s, $1, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7)
+         on conflict (document_key, collection_id) do update
+         set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,
+             text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
+         returning document_id', owner)
+        into stored using document_key, title, source, content, metadata, text_config, text_hash;
+    perform set_config('retrieval.chunks_given', '', true);
+    if hash_before is distinct from text_hash then
+        perform retrieval._split_documents(owner, array[stored], maximum_chunk_length, true);
+    end if;
+    return stored;
+end;
+$$;
+
+comment on function retrieval.add_document(text, text, text, text, jsonb, text, text, integer) is
+'Stores a document, replacing what its key held, and returns its id. It is cut into chunks of up to maximum_chunk_length characters (see retrieval.split_text; about four times the tokens that the model reads suits English) which keyword search finds at once; retrieval.missing_embeddings lists them until they are embedded. The same title and content again keep chunks and embeddings, whatever else changes; a new title is new text, since the model reads it with every chunk. Null content is empty.';
+-- end
+
+-- begin sql/delete_document.sql
+-- Deletes one document; its chunks and embeddings go with it.
+create or replace function retrieval.delete_document(collection text, document_key text)
+    returns boolean
+    language sql
+    return retrieval.delete_documents(collection, array[document_key]) > 0;
+
+comment on function retrieval.delete_document(text, text) is
+'Deletes the document of this key with its chunks and embeddings; returns whether there was one.';
+-- end
+
+-- begin sql/table_rows.sql
+-- How the rows of an attached table read as documents. The SQL is made when it is needed, from the columns' names: a table
+-- may get another name, schema or column type at any time, and only what an attachment names must stay.
+
+-- Types that users made are read through their output functions alone. A cast may be a function of anybody's, and the
+-- trigger would run it with the rights of this schema's owner.
+create or replace function retrieval._column_expression(relation oid, column_name text, as_text boolean)
+    returns text
+    language plpgsql stable
+as $$
+declare
+    base_type oid;
+begin
+    with recursive types as (
+        select a.atttypid as type from pg_catalog.pg_attribute a
+        where a.attrelid = relation and a.attname = column_name and a.attnum > 0 and not a.attisdropped
+        union all
+        select y.typbasetype from types join pg_catalog.pg_type y on y.oid = types.type where y.typtype = 'd')
+    select t.type into base_type from types t join pg_catalog.pg_type y on y.oid = t.type where y.typtype <> 'd';
+    if not found then
+        raise exception 'column % of table % does not exist', quote_ident(column_name), relation::regclass
+            using errcode = 'undefined_column';
+    end if;
+    return case when base_type >= 16384 then format('case when t.%1$I is not null then format(''%%s'', t.%1$I) end', column_name)
+                when as_text then format('t.%I::text', column_name)
+                else format('t.%I', column_name) end;
+end;
+$$;
+
+comment on function retrieval._column_expression(oid, text, boolean) is
+'The SQL that reads a column of a row t: as it is, or as text; always as text where users made its type. 42703 where there is no such column.';
+
+create or replace function retrieval._key_expression(attached retrieval.attached_tables, relation oid)
+    returns text
+    language sql stable
+    return case cardinality(attached.key_columns)
+        when 1 then retrieval._column_expression(relation, attached.key_columns[1], true)
+        else (select 'jsonb_build_array(' || string_agg(retrieval._column_expression(relation, c.name, false), ', ' order by c.number) || ')::text'
+              from unnest(attached.key_columns) with ordinality c(name, number)) end;
+
+comment on function retrieval._key_expression(retrieval.attached_tables, oid) is
+'The SQL of a row''s document_key: the text of its key column, or the text of a JSON array of several.';
+
+create or replace function retrieval._table_rows(attached retrieval.attached_tables, relation oid, source text)
+    returns text
+    language sql stable
+    return format(
+        'select r.*, retrieval._text_hash(r.title, r.content, %s) as content_hash
+         from (select %s as document_key, %s as title, %s as content, %s as metadata from %s t) r',
+        attached.maximum_chunk_length,
+        retrieval._key_expression(attached, relation),
+        case when attached.title_column is null then 'null::text' else retrieval._column_expression(relation, attached.title_column, true) end,
+        (select coalesce('concat_ws(E''\n\n'', ' || string_agg(
+             format('nullif(%s, '''')', retrieval._column_expression(relation, c.name, true)), ', ' order by c.number) || ')', '''''::text')
+         from unnest(attached.content_columns) with ordinality c(name, number)),
+        (select coalesce('(select to_jsonb(m.*) from (select ' || string_agg(
+             format('%s as %I', retrieval._column_expression(relation, c.name, false), c.name), ', ' order by c.number) || ') m)', '''{}''::jsonb')
+         from unnest(attached.metadata_columns) with ordinality c(name, number)),
+        source);
+
+comment on function retrieval._table_rows(retrieval.attached_tables, oid, text) is
+'The SQL that reads the rows of a table, or of a transition table with its columns, as document_key, title, content, metadata and content_hash.';
+
+-- Only what differs is written. `known_only` is for a reader of the table: a document that appeared since it looked was
+-- written by a transaction that knew the row better.
+create or replace function retrieval._store_rows(attached retrieval.attached_tables, table_rows text, known_only boolean)
+    returns text
+    language sql immutable
+    return format($query$
+        with given as materialized (%2$s),
+        known as materialized (
+            select d.document_key, d.content_hash, d.source from retrieval.documents d
+            where d.collection_id = %1$s and d.document_key in (select g.document_key from given g)),
+        stored as (
+            insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, content_hash)
+            select %1$s, g.document_key, g.title, %3$L, g.content, g.metadata, g.content_hash
+            from given g
+            order by g.document_key  -- the order of every writer
+            on conflict (document_key, collection_id) do update
+            set title = excluded.title, content = excluded.content, metadata = excluded.metadata,
+                content_hash = excluded.content_hash, updated_at = now()
+            where d.source = excluded.source and %4$s
+              and (d.title, d.content_hash, d.metadata) is distinct from (excluded.title, excluded.content_hash, excluded.metadata)
+            returning d.document_id, d.document_key)
+        select count(*) as stored,
+               array_agg(s.document_id) filter (where k.content_hash is distinct from g.content_hash) as rewritten,
+               count(k.document_key) > 0 as known,
+               (select min(k.document_key) from known k where k.source is distinct from %3$L) as taken
+        from stored s join given g using (document_key) left join known k using (document_key)$query$,
+        attached.collection_id, table_rows, attached.table_name,
+        case when known_only then 'exists (select from known k where k.document_key = d.document_key)' else 'true' end);
+
+comment on function retrieval._store_rows(retrieval.attached_tables, text, boolean) is
+'The SQL that stores rows as documents: how many were written, the ids of those to be cut, whether some had been there, and a key that another document has.';
+
+create or replace function retrieval._cut_rows(attached retrieval.attached_tables, rewritten bigint[], known boolean, taken text)
+    returns void
+    language plpgsql
+as $$
+begin
+    if taken is not null then
+        raise exception 'document % of the collection is not of table %', quote_literal(taken), attached.table_name
+            using errcode = 'unique_violation', hint = 'Keys are unique in a collection: attach the table to another one, or delete that document.';
+    elsif rewritten is not null then
+        perform retrieval._split_documents(attached.collection_id, rewritten, attached.maximum_chunk_length, known);
+    end if;
+end;
+$$;
+
+comment on function retrieval._cut_rows(retrieval.attached_tables, bigint[], boolean, text) is
+'What is to be done after retrieval._store_rows: cuts the documents, or 23505 where a key is taken.';
+
+create or replace function retrieval._delete_rows(attached retrieval.attached_tables, document_keys text[])
+    returns integer
+    language plpgsql
+as $$
+declare
+    condition constant text := format('d.collection_id = %s and d.source = %L%s', attached.collection_id, attached.table_name,
+                                      case when document_keys is not null then ' and d.document_key = any($1)' end);
+    ids bigint[];
+    deleted integer;
+begin
+    execute format('select array_agg(l.document_id) from (
+                        select d.document_id from retrieval.documents d where %s order by d.document_key for update) l', condition)
+        into ids using document_keys;
+    execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', attached.collection_id) using ids;
+    execute format('delete from retrieval.documents where collection_id = %s and document_id = any($1)', attached.collection_id) using ids;
+    get diagnostics deleted = row_count;
+    return deleted;
+end;
+$$;
+
+comment on function retrieval._delete_rows(retrieval.attached_tables, text[]) is
+'Deletes the documents of an attached table with these keys, or with null all of them; returns how many there were.';
+-- end
+
+-- begin sql/follow_table.sql
+-- Keeps a collection in step with an attached table: one call for each statement, however many rows it writes.
+--
+-- Whoever may write the table need not know of this schema, so the trigger has its owner's rights, reads nothing but the
+-- rows that it is given, and writes nothing but the table's own documents. It cannot make the statement fail: an error undoes
+-- what the trigger did and is noted, and nothing here is waited for longer than lock_timeout. The other settings make
+-- texts of dates the same in every session.
+create or replace function retrieval._follow_table()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+    set lock_timeout = '1s'
+    set datestyle = 'ISO, YMD'
+    set intervalstyle = 'postgres'
+    set timezone = 'UTC'
+as $$
+declare
+    attached retrieval.attached_tables;
+    changed record;
+    stored record;
+    state text;
+    message text;
+begin
+    select * into attached from retrieval.attached_tables a where a.attached_table_id = tg_argv[0]::bigint;
+    if not found then  -- its collection was dropped
+        return null;
+    elsif tg_op = 'TRUNCATE' then
+        perform retrieval._delete_rows(attached, null);
+        return null;
+    elsif tg_op = 'INSERT' then
+        execute retrieval._store_rows(attached, retrieval._table_rows(attached, tg_relid, 'new_rows'), false) into stored;
+        perform retrieval._cut_rows(attached, stored.rewritten, stored.known, stored.taken);
+        return null;
+    elsif tg_op = 'DELETE' then
+        execute format('select array_agg(%s) as gone from old_rows t', retrieval._key_expression(attached, tg_relid)) into changed;
+        if changed.gone is not null then
+            perform retrieval._delete_rows(attached, changed.gone);
+        end if;
+        return null;
+    end if;
+    execute retrieval._changed_rows(attached, tg_relid) into changed;
+    if changed.gone <> '{}' then
+        execute retrieval._move_documents(attached, tg_relid) using changed.gone, changed.come;
+        perform retrieval._delete_rows(attached, changed.gone);
+    end if;
+    if changed.come <> '{}' then
+        execute retrieval._store_rows(
+            attached, 'select * from (' || retrieval._table_rows(attached, tg_relid, 'new_rows') || ') n where n.document_key = any($1)', false)
+            into stored using changed.come;
+        perform retrieval._cut_rows(attached, stored.rewritten, stored.known, stored.taken);
+    end if;
+    return null;
+exception when others then
+    get stacked diagnostics state = returned_sqlstate, message = message_text;
+    perform retrieval._note_failure(tg_argv[0]::bigint, null, lower(tg_op), state, message);
+    return null;
+end;
+$$;
+
+comment on function retrieval._follow_table() is
+'Trigger on attached tables: the collection follows each statement, in its transaction.';
+
+-- a trigger on a table of one's own would write to the collection of another's
+revoke execute on function retrieval._follow_table() from public;
+
+-- Rows are compared as they are stored, which any type can be.
+create or replace function retrieval._changed_rows(attached retrieval.attached_tables, relation oid)
+    returns text
+    language sql stable
+    return format(
+        'with before as materialized (select %1$s as document_key, row(%2$s)::record as stored from old_rows t),
+              after as materialized (select %1$s as document_key, row(%2$s)::record as stored from new_rows t)
+         select array(select b.document_key from before b where not exists (
+                    select from after a where a.document_key = b.document_key)) as gone,
+                array(select a.document_key from after a where not exists (
+                    select from before b where b.document_key = a.document_key and b.stored operator(pg_catalog.*=) a.stored)) as come',
+        retrieval._key_expression(attached, relation),
+        (select string_agg(format('t.%I', c.name), ', ')
+         from unnest(attached.title_column || attached.content_columns || attached.metadata_columns) c(name) where c.name is not null));
+
+comment on function retrieval._changed_rows(retrieval.attached_tables, oid) is
+'The SQL that compares the transition tables of an update: the keys that are gone, and those that have come or read differently.';
+
+-- A row that got another key keeps its chunks and embeddings.
+create or replace function retrieval._move_documents(attached retrieval.attached_tables, relation oid)
+    returns text
+    language sql stable
+    return format(
+        'with before as (
+             select r.document_key, r.content_hash, row_number() over (partition by r.content_hash order by r.document_key) as number
+             from (%3$s) r where r.document_key = any($1)),
+         after as (
+             select r.document_key, r.content_hash, row_number() over (partition by r.content_hash order by r.document_key) as number
+             from (%4$s) r where r.document_key = any($2)
+               and not exists (select from retrieval.documents d where d.collection_id = %1$s and d.document_key = r.document_key))
+         update retrieval.documents d set document_key = a.document_key, updated_at = now()
+         from before b join after a using (content_hash, number)
+         where d.collection_id = %1$s and d.source = %2$L and d.document_key = b.document_key',
+        attached.collection_id, attached.table_name,
+        retrieval._table_rows(attached, relation, 'old_rows'), retrieval._table_rows(attached, relation, 'new_rows'));
+
+comment on function retrieval._move_documents(retrieval.attached_tables, oid) is
+'The SQL that gives the documents of gone keys ($1) the new ones ($2) that come with the same text.';
+
+-- One row for each failure: updating a shared one would make failing transactions wait for each other.
+create or replace function retrieval._note_failure(attached_table_id bigint, document_key text, operation text, state text, message text)
+    returns void
+    language plpgsql
+as $$
+begin
+    insert into retrieval.attached_table_failures (attached_table_id, document_key, operation, sqlstate, message)
+    select a.attached_table_id, left(_note_failure.document_key, 2000), operation, state, message
+    from retrieval.attached_tables a where a.attached_table_id = _note_failure.attached_table_id;
+    if found then
+        raise warning 'search does not follow this %: %', operation, message
+            using errcode = state, hint = 'retrieval.refresh_table repairs; see retrieval.attached_table_failures.';
+    end if;
+exception when others then
+    raise warning 'search does not follow this %: %', operation, message
+        using errcode = state, hint = 'This could not be noted: ' || sqlerrm || '. retrieval.refresh_table repairs.';
+end;
+$$;
+
+comment on function retrieval._note_failure(bigint, text, text, text, text) is
+'Notes that an attached table and its collection differ, with a warning; nothing where the table is not attached any more.';
+-- end
+
+-- begin sql/attach_table.sql
+-- Attaching a table: from then on its collection is written by the table's own transactions.
+
+-- A trigger knows its table under any name and after a restore, which a stored name or oid would not.
+create or replace function retrieval._attachments(table_name regclass, collection text)
+    returns setof retrieval.attached_tables
+    language sql stable
+begin atomic
+    select a.*
+    from retrieval.attached_tables a
+    join retrieval.collections n using (collection_id)
+    join pg_catalog.pg_trigger t on t.tgname = format('retrieval_%s_insert', a.attached_table_id)
+    where t.tgrelid = _attachments.table_name and t.tgfoid = to_regproc('retrieval._follow_table')
+      and n.name = coalesce(collection, n.name)
+    order by a.attached_table_id;
+end;
+
+comment on function retrieval._attachments(regclass, text) is
+'How a table is attached: to this collection, or with null to any.';
+
+create or replace function retrieval._column_names(names text)
+    returns text[]
+    language sql immutable
+    return case when names is null then '{}' when starts_with(names, '{') then names::text[] else array[names] end;
+
+comment on function retrieval._column_names(text) is
+'One column''s name, or several written as an array, {like,this}.';
+
+create or replace function retrieval._check_attached_table(attached retrieval.attached_tables, relation regclass)
+    returns void
+    language plpgsql stable
+as $$
+declare
+    found_table record;
+    named constant text[] := attached.key_columns || attached.title_column || attached.content_columns || attached.metadata_columns;
+    wrong text;
+begin
+    select c.relkind, c.relpersistence, c.relnamespace into found_table from pg_catalog.pg_class c where c.oid = relation;
+    if found_table.relkind not in ('r', 'p') or found_table.relpersistence = 't' or found_table.relnamespace = 'retrieval'::regnamespace then
+        raise exception '% cannot be attached: it is not an ordinary table', relation using errcode = 'wrong_object_type';
+    end if;
+    -- raises for a column that does not exist
+    perform retrieval._column_expression(relation, n.name, false) from unnest(named) n(name) where n.name is not null;
+    select a.attname into wrong from pg_catalog.pg_attribute a
+    where a.attrelid = relation and a.attname = any(named) and a.attgenerated = 'v' limit 1;
+    if found then
+        raise exception 'column % cannot be attached: it is generated when it is read', quote_ident(wrong) using errcode = 'feature_not_supported';
+    elsif cardinality(attached.key_columns) = 0 then
+        raise exception 'key must name a column' using errcode = 'invalid_parameter_value';
+    elsif attached.title_column is null and cardinality(attached.content_columns) = 0 then
+        raise exception 'title or content must name a column' using errcode = 'invalid_parameter_value';
+    end if;
+    select a.attname into wrong from pg_catalog.pg_attribute a
+    where a.attrelid = relation and a.attname = any(attached.key_columns) and not a.attnotnull limit 1;
+    if found then
+        raise exception 'key column % of table % can be null', quote_ident(wrong), relation
+            using errcode = 'invalid_parameter_value', hint = 'Declare it not null, or name other columns.';
+    elsif not exists (
+        select from pg_catalog.pg_index i
+        where i.indrelid = relation and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+          and not exists (
+              select from unnest(i.indkey::smallint[]) with ordinality k(attnum, number)
+              join pg_catalog.pg_attribute a on a.attrelid = relation and a.attnum = k.attnum
+              where k.number <= i.indnkeyatts and a.attname <> all(attached.key_columns))) then
+        raise exception 'key % of table % is not unique', attached.key_columns, relation
+            using errcode = 'invalid_parameter_value', hint = 'A primary key or a unique constraint on these columns or some of them is needed.';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_attached_table(retrieval.attached_tables, regclass) is
+'42703 where a column does not exist, 42809 where it is no ordinary table, 22023 where the key can be null or is not unique.';
+
+create or replace function retrieval.attach_table(
+    table_name regclass, collection text, key text, title text default null, content text default null,
+    metadata text[] default '{}', maximum_chunk_length integer default 2000, back_fill boolean default true)
+    returns integer
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+    attached retrieval.attached_tables;
+    event record;
+begin
+    if table_name is null then
+        raise exception 'table_name must not be null' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_count('maximum_chunk_length', maximum_chunk_length, 100000);
+    -- writers wait here until this transaction is over: afterwards every row is either back-filled or followed
+    execute format('lock table %s in share row exclusive mode', table_name);
+    if exists (select from retrieval._attachments(table_name, collection)) then
+        raise exception 'table % is attached to collection % already', table_name, quote_ident(collection)
+            using errcode = 'duplicate_object', hint = 'retrieval.refresh_table compares the two; retrieval.detach_table detaches.';
+    end if;
+    -- what a dropped table of that name left
+    delete from retrieval.attached_tables a where a.collection_id = target and a.table_name = attach_table.table_name::text;
+    insert into retrieval.attached_tables
+        (collection_id, table_name, key_columns, title_column, content_columns, metadata_columns, maximum_chunk_length)
+    values (target, table_name::text, retrieval._column_names(key), title, retrieval._column_names(content),
+            coalesce(metadata, '{}'), maximum_chunk_length)
+    returning * into attached;
+    perform retrieval._check_attached_table(attached, table_name);
+    for event in
+        select * from (values
+            ('insert', 'referencing new table as new_rows'), ('update', 'referencing old table as old_rows new table as new_rows'),
+            ('delete', 'referencing old table as old_rows'), ('truncate', '')) e(name, transition_tables)
+    loop
+        execute format('create trigger %I after %s on %s %s for each statement execute function retrieval._follow_table(%L)',
+                       format('retrieval_%s_%s', attached.attached_table_id, event.name), event.name, table_name,
+                       event.transition_tables, attached.attached_table_id);
+    end loop;
+    return case when back_fill then retrieval.refresh_table(table_name, collection) else 0 end;
+end;
+$$;
+
+comment on function retrieval.attach_table(regclass, text, text, text, text, text[], integer, boolean) is
+'Makes the rows of a table the documents of a collection and keeps them in step, in the table''s own transactions; returns how many were stored. key names one column, whose text is the document_key, or several, {like,this}, for the text of a JSON array; they must be unique and not null. content may name several columns, which are joined by blank lines; metadata takes columns under their names. With back_fill false, retrieval.refresh_table stores the rows later and writers do not wait for it. Nothing here makes a write of the table fail; see retrieval.attached_table_failures. 42710 where it is attached to that collection already.';
+-- end
+
+-- begin sql/detach_table.sql
+-- Detaching a table: its collection is what it is at that moment, and no longer follows.
+
+create or replace function retrieval._attached(table_name regclass, collection text)
+    returns setof retrieval.attached_tables
+    language plpgsql stable
+as $$
+begin
+    return query select * from retrieval._attachments(table_name, collection);
+    if not found then
+        raise exception 'table % is not attached%', coalesce(table_name::text, 'null'),
+                        coalesce(' to collection ' || quote_ident(collection), '') using errcode = 'undefined_object';
+    end if;
+end;
+$$;
+
+comment on function retrieval._attached(regclass, text) is
+'How a table is attached, as retrieval._attachments says it; 42704 where it is not.';
+
+create or replace function retrieval.detach_table(table_name regclass, collection text default null, delete_documents boolean default false)
+    returns integer
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    attached retrieval.attached_tables;
+    detached integer := 0;
+begin
+    for attached in select * from retrieval._attached(table_name, collection) loop
+        -- before its triggers go, as its writers do
+        execute format('lock table %s in access exclusive mode', table_name);
+        if delete_documents then
+            perform retrieval._delete_rows(attached, null);
+        end if;
+        delete from retrieval.attached_tables a where a.attached_table_id = attached.attached_table_id;
+        detached := detached + 1;
+    end loop;
+    return detached;
+end;
+$$;
+
+comment on function retrieval.detach_table(regclass, text, boolean) is
+'Detaches a table from a collection (null: from each that it is attached to) and returns from how many. Its documents stay, unless delete_documents is true; attaching it again finds them and stores only what differs. 42704 where it is not attached.';
+
+-- Also when a collection is dropped, which must not wait for the application: triggers that stay find no attachment and do
+-- nothing.
+create or replace function retrieval._drop_table_triggers()
+    returns trigger
+    language plpgsql
+as $$
+declare
+    lock_timeout constant text := current_setting('lock_timeout');
+    dropped record;
+begin
+    perform set_config('lock_timeout', '100ms', true);
+    for dropped in
+        select t.tgname, t.tgrelid::regclass as relation from pg_catalog.pg_trigger t
+        where t.tgfoid = to_regproc('retrieval._follow_table') and starts_with(t.tgname, format('retrieval_%s_', old.attached_table_id))
+          and t.tgparentid = 0
+    loop
+        execute format('drop trigger %I on %s', dropped.tgname, dropped.relation);
+    end loop;
+    perform set_config('lock_timeout', lock_timeout, true);
+    return null;
+exception when lock_not_available or object_in_use or insufficient_privilege then
+    return null;
+end;
+$$;
+
+comment on function retrieval._drop_table_triggers() is
+'Trigger: what is not attached any more loses its triggers, if that can be had at once.';
+
+create or replace trigger drop_table_triggers
+    after delete on retrieval.attached_tables
+    for each row execute function retrieval._drop_table_triggers();
+-- end
+
+-- begin sql/refresh_table.sql
+-- Compares an attached table with its collection and writes what differs: the back-fill, and the repair.
+
+-- Documents that differ are locked before their rows are read again: who changes such a row meanwhile comes after us.
+create or replace function retrieval._refresh_rows(attached retrieval.attached_tables, relation regclass, document_keys text[])
+    returns integer
+    language plpgsql
+as $$
+declare
+    table_rows constant text := 'select * from (' || retrieval._table_rows(attached, relation, relation::text) || ') n where n.document_key = any($1)';
+    gone text[];
+    stored record;
+begin
+    execute format('select from retrieval.documents where collection_id = %s and document_key = any($1) order by document_key for update',
+                   attached.collection_id) using document_keys;
+    execute retrieval._store_rows(attached, table_rows, true) into stored using document_keys;
+    perform retrieval._cut_rows(attached, stored.rewritten, stored.known, stored.taken);
+    execute 'select array(select k from unnest($1) k except select n.document_key from (' || table_rows || ') n)' into gone using document_keys;
+    return stored.stored + case when gone = '{}' then 0 else retrieval._delete_rows(attached, gone) end;
+end;
+$$;
+
+comment on function retrieval._refresh_rows(retrieval.attached_tables, regclass, text[]) is
+'Makes the documents of these keys what the table says; returns how many were written.';
+
+-- Where some rows cannot be stored, halving finds them and the others are stored.
+create or replace function retrieval._refresh_table(attached retrieval.attached_tables, relation regclass, maximum_rows integer)
+    returns integer
+    language plpgsql
+as $$
+declare
+    differing text[];
+    ranges int8range[];
+    middle bigint;
+    failures integer := 0;
+    refreshed integer := 0;
+begin
+    delete from retrieval.attached_table_failures f where f.attached_table_id = attached.attached_table_id;
+    execute format(
+        'select array(
+             select document_key
+             from (%s) r
+             full join (select d.document_key, d.title, d.content_hash, d.metadata from retrieval.documents d
+                        where d.collection_id = %s and d.source = %L) d using (document_key)
+             where (d.title, d.content_hash, d.metadata) is distinct from (r.title, r.content_hash, r.metadata)
+             order by document_key
+             limit $1)', retrieval._table_rows(attached, relation, relation::text), attached.collection_id, attached.table_name)
+        into differing using maximum_rows;
+    ranges := array[int8range(1, cardinality(differing) + 1)];
+    while cardinality(ranges) > 0 and not isempty(ranges[1]) loop
+        begin
+            refreshed := refreshed + retrieval._refresh_rows(attached, relation, differing[lower(ranges[1]):upper(ranges[1]) - 1]);
+            ranges := ranges[2:];
+        exception when others then
+            middle := (lower(ranges[1]) + upper(ranges[1])) / 2;
+            if middle > lower(ranges[1]) then
+                ranges := array[int8range(lower(ranges[1]), middle), int8range(middle, upper(ranges[1]))] || ranges[2:];
+            elsif failures < 100 then
+                failures := failures + 1;
+                perform retrieval._note_failure(attached.attached_table_id, differing[lower(ranges[1])], 'refresh', sqlstate, sqlerrm);
+                ranges := ranges[2:];
+            else
+                raise;  -- not the rows' fault
+            end if;
+        end;
+    end loop;
+    return refreshed;
+end;
+$$;
+
+comment on function retrieval._refresh_table(retrieval.attached_tables, regclass, integer) is
+'Compares one attachment; returns how many documents were written. Rows that cannot be stored are noted, up to 100 of them.';
+
+create or replace function retrieval.refresh_table(table_name regclass, collection text default null, maximum_rows integer default null)
+    returns integer
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set row_security = off
+    set datestyle = 'ISO, YMD'
+    set intervalstyle = 'postgres'
+    set timezone = 'UTC'
+as $$
+declare
+    attached retrieval.attached_tables;
+    refreshed integer := 0;
+begin
+    for attached in select * from retrieval._attached(table_name, collection) loop
+        refreshed := refreshed + retrieval._refresh_table(attached, table_name, maximum_rows);
+    end loop;
+    return refreshed;
+end;
+$$;
+
+comment on function retrieval.refresh_table(regclass, text, integer) is
+'Compares an attached table with its collection (null: each that it is attached to) and writes what differs; returns how many documents were written or deleted, 0 where nothing differed. Writers of the table do not wait, unless for a row that is just being written; maximum_rows in calls of their own transactions keeps that short for a large table. Rows that cannot be stored are noted in retrieval.attached_table_failures, and others'' failures are forgotten. 42704 where it is not attached.';
 -- end
 
 -- begin sql/tidy_collection.sql

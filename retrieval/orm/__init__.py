@@ -12,6 +12,8 @@ from retrieval.orm.embeddings import (
 from retrieval.orm.functions import call
 from retrieval.orm.hybrid import LEGS, document_search, explain_search, hybrid_search
 from retrieval.orm.models import (
+    AttachedTable,
+    AttachedTableFailure,
     Base,
     CachedEmbedding,
     Chunk,
@@ -50,6 +52,8 @@ from retrieval.orm.stored import list_spaces, neighbouring_chunks, written_space
 
 __all__ = [
     "LEGS",
+    "AttachedTable",
+    "AttachedTableFailure",
     "Base",
     "CachedEmbedding",
     "Chunk",

@@ -25,11 +25,12 @@ from sqlalchemy.sql.visitors import InternalTraversal
 from retrieval.errors import InvalidInput
 from retrieval.orm.vector_array import VectorArray
 
-# one name means one type in every function
+# one name means one type in every function, but for those below
 _TYPES: dict[str, Any] = {
     "after": Integer(),
     "aggregation": Text(),
     "alignment": JSONB(),
+    "back_fill": Boolean(),
     "before": Integer(),
     "boosts": JSONB(),
     "candidates": Integer(),
@@ -37,8 +38,12 @@ _TYPES: dict[str, Any] = {
     "chunk_ids": ARRAY(BigInteger),
     "chunks": BigInteger(),
     "collection": Text(),
+    "content": Text(),
+    "delete_documents": Boolean(),
     "details": JSONB(),
     "dimensions": Integer(),
+    "document_content": Text(),
+    "document_key": Text(),
     "document_keys": ARRAY(Text),
     "documents": JSONB(),
     "duplicate_similarity": Float(),
@@ -62,6 +67,10 @@ _TYPES: dict[str, Any] = {
     "max_results": Integer(),
     "max_values": Integer(),
     "maximum_bytes": BigInteger(),
+    "maximum_chunk_length": Integer(),
+    "maximum_length": Integer(),
+    "maximum_rows": Integer(),
+    "metadata": JSONB(),
     "metadata_filter": JSONB(),
     "metric": Text(),
     "mmr_lambda": Float(),
@@ -91,16 +100,20 @@ _TYPES: dict[str, Any] = {
     "search_options": JSONB(),
     "signature": JSONB(),
     "similarity": Float(),
+    "source": Text(),
     "space": Text(),
     "store": Boolean(),
     "strategy": Text(),
+    "table_name": Text(),
     "terms": Integer(),
     "text_config": Text(),
     "text_hashes": ARRAY(LargeBinary),
+    "title": Text(),
     "token_counts": ARRAY(Integer),
     "type": Text(),
     "weights": JSONB(),
 }
+_OWN_TYPES: dict[tuple[str, str], Any] = {("attach_table", "metadata"): ARRAY(Text)}
 
 
 class NamedArgument(ColumnElement[Any]):
@@ -123,12 +136,13 @@ def _compile_named_argument(element: NamedArgument, compiler: Any, **options: An
     return f"{element.name} => {compiler.process(element.value, **options)}"
 
 
-def _argument(name: str, value: Any) -> NamedArgument:
+def _argument(function: str, name: str, value: Any) -> NamedArgument:
     if isinstance(value, ColumnElement):
         return NamedArgument(name, value)
-    if isinstance(_TYPES[name], JSONB):
+    argument_type = _OWN_TYPES.get((function, name)) or _TYPES[name]
+    if isinstance(argument_type, JSONB):
         _check_json(name, value)
-    return NamedArgument(name, literal(value, _TYPES[name]))
+    return NamedArgument(name, literal(value, argument_type))
 
 
 def _check_json(name: str, value: Any) -> None:
@@ -141,6 +155,8 @@ def _check_json(name: str, value: Any) -> None:
 
 def call(function: str, **arguments: Any) -> FunctionElement[Any]:
     """A call of `retrieval.<function>` with named arguments; None leaves one to its SQL default."""
-    given = [_argument(name, value) for name, value in arguments.items() if value is not None]
+    given = [
+        _argument(function, name, value) for name, value in arguments.items() if value is not None
+    ]
     called: FunctionElement[Any] = getattr(func.retrieval, function)(*given)
     return called

@@ -10,6 +10,7 @@ from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Computed,
@@ -52,6 +53,7 @@ class Base(DeclarativeBase):
         int: BigInteger,
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
     }
 
 
@@ -343,3 +345,52 @@ class CachedEmbedding(Base):
     sparse_embedding: Mapped[Any | None] = mapped_column(SPARSEVEC)
     token_embeddings: Mapped[Any | None] = mapped_column(VectorArray(HALFVEC))
     used_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class AttachedTable(Base):
+    """A table of the application whose rows are the documents of a collection."""
+
+    __tablename__ = "attached_tables"
+    __table_args__ = (
+        PrimaryKeyConstraint("attached_table_id"),
+        UniqueConstraint("collection_id", "table_name", name="table"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+    )
+
+    attached_table_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    table_name: Mapped[str]
+    key_columns: Mapped[list[str]]
+    title_column: Mapped[str | None]
+    content_columns: Mapped[list[str]]
+    metadata_columns: Mapped[list[str]]
+    maximum_chunk_length: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    collection: Mapped[Collection] = relationship(viewonly=True)
+    failures: Mapped[list["AttachedTableFailure"]] = relationship(viewonly=True)
+
+
+class AttachedTableFailure(Base):
+    """A statement on an attached table, or one of its rows, that the collection did not follow."""
+
+    __tablename__ = "attached_table_failures"
+    __table_args__ = (
+        PrimaryKeyConstraint("failure_id"),
+        ForeignKeyConstraint(
+            ["attached_table_id"],
+            ["retrieval.attached_tables.attached_table_id"],
+            ondelete="cascade",
+        ),
+        Index(None, "attached_table_id"),
+    )
+
+    failure_id: Mapped[int] = mapped_column(Identity(always=True))
+    attached_table_id: Mapped[int]
+    document_key: Mapped[str | None]
+    operation: Mapped[str]
+    sqlstate: Mapped[str]
+    message: Mapped[str]
+    failed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
