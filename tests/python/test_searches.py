@@ -473,7 +473,7 @@ def test_passages_keep_the_order_of_the_hits(shop: Retriever) -> None:
         ({"legs": ["late_interaction"]}, "late_interaction", MultiVectorHashingEmbedder(32)),
         ({"legs": EVERY}, "late_interaction", MultiVectorHashingEmbedder(32)),
     ],
-    ids=str,
+    ids=["sparse", "keyword and sparse", "late interaction", "every leg"],
 )
 def test_a_space_of_any_kind_was_activated_meanwhile(
     retriever: Retriever, database_url: str, options: dict[str, Any], leg: str, embedder: Embedder
