@@ -5460,13 +5460,14 @@ begin
     if current_setting('retrieval.chunks_given', true) = 'on' then
         return null;
     end if;
-    for rewritten in
-        select n.collection_id, array_agg(n.document_id) as document_ids
-        from new_documents n join old_documents o using (document_id, collection_id)
-        where n.content <> o.content
-           or n.title <> '' and btrim(n.content) = ''
-              and not exists (select from retrieval.chunks c where c.collection_id = n.collection_id and c.document_id = n.document_id)
-        group by n.collection_id
+    -- planned each time: a plan for few rows compares each of many with each
+    for rewritten in execute
+        'select n.collection_id, array_agg(n.document_id) as document_ids
+         from new_documents n join old_documents o using (document_id, collection_id)
+         where n.content <> o.content
+            or n.title <> '''' and btrim(n.content) = ''''
+               and not exists (select from retrieval.chunks c where c.collection_id = n.collection_id and c.document_id = n.document_id)
+         group by n.collection_id'
     loop
         perform retrieval._split_documents(rewritten.collection_id, rewritten.document_ids, 2000, true);
     end loop;
@@ -5509,11 +5510,15 @@ declare
     rewritten record;
     space retrieval.spaces;
 begin
-    for rewritten in
-        select n.collection_id, array_agg(n.chunk_id) as chunk_ids
-        from new_chunks n join old_chunks o using (chunk_id, collection_id)
-        where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
-        group by n.collection_id
+    if not exists (select from new_chunks) then  -- as after every insert: see retrieval._copy_document()
+        return null;
+    end if;
+    -- planned each time, as in retrieval._follow_content()
+    for rewritten in execute
+        'select n.collection_id, array_agg(n.chunk_id) as chunk_ids
+         from new_chunks n join old_chunks o using (chunk_id, collection_id)
+         where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
+         group by n.collection_id'
     loop
         for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
             execute format('delete from retrieval.%I where space_id = %s and chunk_id = any($1)',
