@@ -170,6 +170,12 @@ class Loaded:
             )
         )
 
+    def calibrate(self) -> None:
+        """Find what the space counts, store it, and remember how it came about."""
+        self.agreement, self.weight = self.connection.execute(
+            text("select agreement, weight from retrieval.calibrate(:name)"), {"name": NAME}
+        ).one()
+
     def ask_legs(self, questions: Sequence[Question]) -> None:
         """Remember what the legs find by themselves."""
         for each in questions:
@@ -206,7 +212,7 @@ def systems(loaded: Loaded, reranker: CrossEncoderReranker | None) -> Iterator[t
     for fusion in FUSIONS:
         yield fusion, lambda each, name=fusion: loaded.hybrid(each, fusion=name, weights=equal)
     yield "default", lambda each: loaded.hybrid(each)
-    loaded._call("calibrate", collection=NAME)
+    loaded.calibrate()
     yield "calibrated", lambda each: loaded.hybrid(each)
     yield (
         "late interaction",
@@ -289,10 +295,8 @@ def compare(engine: Engine, judged: Judged, encoders: Encoders, most: int, reran
             for name, system in systems(loaded, reranker)
             if name != "late interaction" or encoders.multi_vector is not None
         }
-        agreement, weight = connection.execute(
-            text("select agreement, weight from retrieval.calibrate(:name)"), {"name": NAME}
-        ).one()
-        return Row(judged, len(questions), agreement, weight, tried, max(legs), reported)
+        calibration = (loaded.agreement, loaded.weight)
+        return Row(judged, len(questions), *calibration, tried, max(legs), reported)
 
 
 def print_choice(rows: Sequence[Row]) -> None:

@@ -141,7 +141,6 @@ drop function if exists retrieval._check_candidates;
 drop function if exists retrieval._check_leg_weights;
 drop function if exists retrieval._fusion_share;
 drop function if exists retrieval._relative_score;
-drop function if exists retrieval._reciprocal_rank;
 drop function if exists retrieval.measure_recall;
 drop function if exists retrieval.sample_embeddings;
 drop function if exists retrieval.sparse_search;

@@ -3140,14 +3140,6 @@ comment on function retrieval.measure_recall(text, text, halfvec[], integer[], i
 --
 -- Ids written as a literal need their type: retrieval.fuse('{a,b}', '{17,18}'::bigint[], '{0.5,2}').
 
-create or replace function retrieval._reciprocal_rank(rank bigint, rrf_k integer)
-    returns double precision
-    language sql immutable
-    return 1 / (rrf_k + rank)::double precision;
-
-comment on function retrieval._reciprocal_rank(bigint, integer) is
-'What a rank adds under reciprocal rank fusion where the weight is 1, in fuse and hybrid_search alike.';
-
 create or replace function retrieval._relative_score(score double precision, minimum double precision, maximum double precision)
     returns double precision
     language sql immutable
@@ -3162,7 +3154,7 @@ create or replace function retrieval._fusion_share(
     returns double precision
     language sql immutable
     return case fusion
-        when 'rrf' then retrieval._reciprocal_rank(rank, rrf_k)
+        when 'rrf' then 1 / (rrf_k + rank)::double precision
         when 'relative' then retrieval._relative_score(score, minimum, maximum)
         when 'dbsf' then case when maximum > minimum and deviation > 0 then least(greatest((score - mean) / (6 * deviation) + 0.5, 0), 1) else 0.5 end end;
 
