@@ -49,18 +49,8 @@ def main() -> None:
     try:
         app(prog_name="retrieval")
     except RetrievalError as error:
-        if _is_interrupted(error):
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-
-
-def _is_interrupted(error: BaseException | None) -> bool:
-    """Whether this is what an interruption left behind, such as a failing rollback."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None

@@ -71,12 +71,24 @@ def from_database_error(error: DBAPIError) -> errors.RetrievalError:
     return kind(f"{message} ({_one_line(hint).rstrip('.')})" if hint else message)
 
 
+def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what SQLAlchemy and psycopg raise inside of the block into a `RetrievalError`."""
+    """Turn what SQLAlchemy and psycopg raise inside of the block into a `RetrievalError`.
+
+    What an interruption makes fail on its way out, such as a rollback, is still an interruption.
+    """
     try:
         yield
     except DBAPIError as error:
+        interruption = _interruption(error)
+        if interruption is not None:
+            raise interruption from None
         raise from_database_error(error) from error
     except StatementError as error:
         # a value that cannot become a parameter, such as a vector of words

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 import retrieval
 from retrieval import (
@@ -213,3 +214,17 @@ def test_a_server_that_goes_away(server: Server, database_url: str) -> None:
             f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}'"
         )
         assert retriever.collections() == []
+
+
+def test_an_interruption_that_makes_a_rollback_fail_is_still_one() -> None:
+    failed = psycopg.ProgrammingError("can't change 'autocommit' now")
+    with pytest.raises(KeyboardInterrupt), translate_errors():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            try:
+                raise failed
+            except psycopg.Error as error:
+                raise ProgrammingError("rollback", {}, error) from error
+    with pytest.raises(RetrievalError), translate_errors():
+        raise ProgrammingError("rollback", {}, psycopg.ProgrammingError("no"))
