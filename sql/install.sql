@@ -14,6 +14,7 @@ where e.extname = 'vector';
 \ir arguments.sql
 \ir compile_filter.sql
 \ir filter_condition.sql
+\ir index_text.sql
 \ir copy_document.sql
 \ir count_chunks.sql
 \ir refresh_statistics.sql

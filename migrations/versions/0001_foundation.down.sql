@@ -232,6 +232,7 @@ drop function if exists retrieval._forget_chunks;
 drop function if exists retrieval._count_chunks;
 drop function if exists retrieval._copy_text_config;
 drop function if exists retrieval._copy_document;
+drop function if exists retrieval._index_text;
 drop function if exists retrieval._filter_condition;
 drop function if exists retrieval._filter_conjunction;
 drop function if exists retrieval._filter_conjuncts;

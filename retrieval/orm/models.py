@@ -13,8 +13,8 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
-    Computed,
     DateTime,
+    FetchedValue,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -32,7 +32,6 @@ from retrieval.orm.vector_array import VectorArray
 
 _NOW = text("now()")
 _EMPTY = text("'{}'")
-_LEXEMES = "retrieval.to_lexemes(text_config, title, context, content)"
 
 
 class Base(DeclarativeBase):
@@ -152,11 +151,12 @@ class Chunk(Base):
     title: Mapped[str | None]
     chunk_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=_EMPTY)
     text_config: Mapped[str] = mapped_column(server_default="simple")
+    # both follow the text: see retrieval._index_text()
     lexemes: Mapped[Any] = mapped_column(
-        TSVECTOR, Computed(_LEXEMES, persisted=True), nullable=False, deferred=True
+        TSVECTOR, FetchedValue(), server_onupdate=FetchedValue(), nullable=False, deferred=True
     )
     length: Mapped[int] = mapped_column(
-        Integer, Computed(f"retrieval.lexeme_length({_LEXEMES})", persisted=True), nullable=False
+        Integer, FetchedValue(), server_onupdate=FetchedValue(), nullable=False
     )
 
     document: Mapped[Document] = relationship(
