@@ -45,7 +45,7 @@ def _cache(
     embeddings: Sequence[Embedding],
 ) -> None:
     connection.execute(
-        orm.cache_embeddings_statement(space.kind, space.signature, hashes, embeddings)
+        orm.cache_embeddings_statement(space.kind, space.signature, hashes, embeddings, connection)
     )
 
 

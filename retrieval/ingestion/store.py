@@ -82,7 +82,7 @@ def put_embeddings(
     """Store the embeddings of chunks in a space."""
     connection.execute(
         orm.put_embeddings_statement(
-            space.kind, collection, space.name, chunk_ids, embeddings, space.signature
+            space.kind, collection, space.name, chunk_ids, embeddings, space.signature, connection
         )
     )
 

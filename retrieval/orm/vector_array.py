@@ -8,6 +8,8 @@ import numpy as np
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
 from sqlalchemy.types import UserDefinedType
 
+from retrieval.orm.half_vectors import HalfVectors
+
 
 class VectorArray(UserDefinedType[Any]):
     """`halfvec[]` or `sparsevec[]`, as a literal without a type: it resolves wherever pgvector is.
@@ -25,10 +27,12 @@ class VectorArray(UserDefinedType[Any]):
         return f"{self.element().get_col_spec(**options)}[]"
 
     def bind_processor(self, dialect: Any) -> Any:
-        """Write vectors as an array literal."""
+        """Write vectors as an array literal, unless they come in binary form."""
         element = self.element().bind_processor(dialect)
 
-        def process(vectors: Sequence[Any]) -> str:
+        def process(vectors: Sequence[Any] | HalfVectors) -> Any:
+            if isinstance(vectors, HalfVectors):
+                return vectors
             return "{" + ",".join(f'"{element(vector)}"' for vector in vectors) + "}"
 
         return process
