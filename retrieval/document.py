@@ -1,8 +1,10 @@
 """What a user gives: a document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +13,9 @@ class Document:
 
     `text_config` names the text-search configuration of this one document; without it the
     collection's is used.
+
+    `embedding` is for vectors that exist already: the numbers of one dense embedding, made by the
+    model of the space that the collection is searched in. The document is then one chunk.
     """
 
     key: str
@@ -19,3 +24,4 @@ class Document:
     source: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     text_config: str | None = None
+    embedding: Sequence[float] | NDArray[Any] | None = field(default=None, compare=False)

@@ -6,6 +6,7 @@ drive it with their own connections. What a step returned is sent back into the 
 
 import asyncio
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -31,24 +32,45 @@ class Compute:
     run: Callable[[], Any]
 
 
-Step = Query | Compute
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Several sequences of steps at once, each with connections of its own; gives their results.
+
+    On a connection of the caller's they run one after the other. The first one runs in the calling
+    thread, where an interruption reaches it. All come to an end before an error of one is raised.
+    """
+
+    parts: "tuple[Steps[Any], ...]"
+
+
+Step = Query | Compute | Together
 Steps = Generator[Step, Any, Result]
 
 Connect = Callable[[bool], AbstractContextManager[Connection]]
 AsyncConnect = Callable[[bool], AbstractAsyncContextManager[AsyncConnection]]
 
 
-def drive(steps: Steps[Result], connect: Connect) -> Result:
+def drive(steps: Steps[Result], connect: Connect, *, alone: bool = False) -> Result:
     """Run the steps; `connect(autocommit)` opens what a query runs on.
 
-    What goes wrong in a step is raised where the generator yielded it.
+    Where that is always the same connection, the steps run `alone`. What goes wrong in a step is
+    raised where the generator yielded it.
     """
 
     def run(step: Step) -> Any:
         if isinstance(step, Compute):
             return step.run()
+        if isinstance(step, Together):
+            return together(step.parts)
         with connect(step.autocommit) as connection:
             return step.run(connection)
+
+    def together(parts: tuple[Steps[Any], ...]) -> list[Any]:
+        if alone:
+            return [drive(part, connect, alone=True) for part in parts]
+        with ThreadPoolExecutor(len(parts)) as threads:
+            others = [threads.submit(drive, part, connect) for part in parts[1:]]
+            return [drive(parts[0], connect), *(other.result() for other in others)]
 
     try:
         step = next(steps)
@@ -64,14 +86,29 @@ def drive(steps: Steps[Result], connect: Connect) -> Result:
         return value
 
 
-async def drive_async(steps: Steps[Result], connect: AsyncConnect) -> Result:
+async def drive_async(
+    steps: Steps[Result], connect: AsyncConnect, *, alone: bool = False
+) -> Result:
     """Run the steps; what computes goes to a thread."""
 
     async def run(step: Step) -> Any:
         if isinstance(step, Compute):
             return await asyncio.to_thread(step.run)
+        if isinstance(step, Together):
+            return await together(step.parts)
         async with connect(step.autocommit) as connection:
             return await connection.run_sync(step.run)
+
+    async def together(parts: tuple[Steps[Any], ...]) -> list[Any]:
+        if alone:
+            return [await drive_async(part, connect, alone=True) for part in parts]
+        ended = await asyncio.gather(
+            *(drive_async(part, connect) for part in parts), return_exceptions=True
+        )
+        for each in ended:
+            if isinstance(each, BaseException):
+                raise each
+        return ended
 
     try:
         step = next(steps)

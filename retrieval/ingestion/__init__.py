@@ -1,6 +1,7 @@
 """From files and documents to stored, embedded chunks."""
 
-from retrieval.ingestion.report import Failure, IngestReport
-from retrieval.ingestion.run import IngestRun, Progress, Source
+from retrieval.ingestion.report import Change, Failure, IngestReport
+from retrieval.ingestion.run import IngestRun, Progress
+from retrieval.ingestion.sources import Source
 
-__all__ = ["Failure", "IngestReport", "IngestRun", "Progress", "Source"]
+__all__ = ["Change", "Failure", "IngestReport", "IngestRun", "Progress", "Source"]

@@ -68,8 +68,8 @@ def load_file(path: Path) -> Document:
     return Document(
         key=key,
         content=content,
-        title=headings[0].text if headings else _printable(absolute.name),
-        source=_printable(absolute),
+        title=headings[0].text if headings else printable(absolute.name),
+        source=printable(absolute),
         metadata={"path": key, "type": "markdown" if is_markdown else "text"},
     )
 
@@ -127,10 +127,10 @@ def _decode(path: Path, data: bytes) -> str:
 def _key(absolute: Path) -> str:
     here = Path.cwd()
     inside = absolute.is_relative_to(here)
-    return _printable((absolute.relative_to(here) if inside else absolute).as_posix())
+    return printable((absolute.relative_to(here) if inside else absolute).as_posix())
 
 
-def _printable(path: str | Path) -> str:
+def printable(path: str | Path) -> str:
     """Return a path as valid text of one line; bytes and controls that are none are escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     text = _CONTROL.sub(lambda control: f"\\x{ord(control.group()):02x}", text)
@@ -143,4 +143,4 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _load_error(path: str | Path, reason: str) -> LoadError:
-    return LoadError(f"{_printable(path)}: {reason}")
+    return LoadError(f"{printable(path)}: {reason}")

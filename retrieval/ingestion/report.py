@@ -12,15 +12,28 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a dry run would have done with a document: add, update or prune."""
+
+    document_key: str
+    action: str
+
+
 @dataclass(slots=True)
 class IngestReport:
-    """Counts of documents; `chunks` were written, `skipped` are files of other kinds in folders."""
+    """Counts of documents; `chunks` were written, `skipped` are files of other kinds in folders.
+
+    `changes` are only listed by a dry run, whose counts are of what would have been done.
+    """
 
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    pruned: int = 0
     skipped: int = 0
     chunks: int = 0
+    changes: list[Change] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

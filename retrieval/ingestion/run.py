@@ -1,12 +1,12 @@
 """One ingestion: load, chunk, embed, store, some documents at a time."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
@@ -17,27 +17,22 @@ from retrieval.embedding import Embedder, HashingEmbedder
 from retrieval.embedding.cache import embed_documents, trim_cache
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
+from retrieval.ingestion.batch import Batch, PreparedDocument
 from retrieval.ingestion.calibrate import calibrate_steps
-from retrieval.ingestion.chunk import chunk_document, embedding_text
+from retrieval.ingestion.chunk import Chunk, chunk_document, embedding_text
 from retrieval.ingestion.fill import fill_space
-from retrieval.ingestion.load import find_files, load_documents
-from retrieval.ingestion.normalise import is_storable, normalise_text
-from retrieval.ingestion.report import Failure, IngestReport
-from retrieval.ingestion.store import (
-    PreparedDocument,
-    content_hash,
-    put_documents,
-    put_embeddings,
-    stored_hashes,
-    written_spaces,
-)
-from retrieval.steps import Compute, Query, Steps
+from retrieval.ingestion.normalise import is_storable
+from retrieval.ingestion.prune import prune
+from retrieval.ingestion.report import Change, Failure, IngestReport
+from retrieval.ingestion.sources import Source, Sources
+from retrieval.ingestion.store import content_hash, put_batch, stored_hashes, written_spaces
+from retrieval.steps import Compute, Query, Steps, Together
 
-Source = str | Path | Document
 Progress = Callable[[int, int], None]
 
-# One transaction: enough for the model's batches to fill, little to lose to an interruption.
-BATCH_DOCUMENTS = 64
+# One transaction: enough for the model's batches to fill and for the statistics to be few, little
+# to lose to an interruption.
+BATCH_DOCUMENTS = 2_000
 BATCH_CHARACTERS = 500_000
 BULK_CHUNKS = 1_000
 
@@ -51,46 +46,75 @@ class IngestRun:
         sources: Iterable[Source] | Source,
         known_spaces: KnownSpaces,
         on_progress: Progress | None = None,
+        *,
+        prune: bool = False,
+        dry_run: bool = False,
     ) -> None:
         self.collection = collection
         self.report = IngestReport()
+        self._sources = Sources(sources)
         self._known_spaces = known_spaces
         self._on_progress = on_progress or (lambda done, total: None)
+        self._prune = prune
+        self._dry_run = dry_run
         self._spaces: dict[int, KnownSpace] = {}
         self._left_out: set[int] = set()
-        self._documents: list[Document] = []
+        self._given_space: KnownSpace | None = None
         self._keys: set[str] = set()
-        self._files: list[Path | LoadError] = []
-        self._sort_sources([sources] if isinstance(sources, Source) else sources)
-        self.total = len(self._documents) + len(self._files)
+        self._shown: tuple[int, int] | None = None
 
     def steps(self) -> Steps[IngestReport]:
         """Do it all."""
         yield from self._learn_spaces()
-        self._on_progress(0, self.total)
+        self._given_space = self._searched_space("dense")
+        self._show_progress()
+        yield from self._pipeline()
+        self.report.skipped = self._sources.skipped
+        if self._prune:
+            self.report.pruned = yield Query(self._prune_now)
+        if not self._dry_run:
+            yield from self._complete()
+        return self.report
+
+    def _pipeline(self) -> Steps[None]:
+        """Three batches are under way at once: one is embedded, one read, one stored."""
         batches = self._batches()
-        while batch := (yield Compute(lambda: next(batches, None))):
-            known = yield Query(partial(self._known_hashes, batch=batch))
-            prepared = yield Compute(partial(self._prepare, batch, known))
-            yield from self._embed_and_store(prepared, known)
-            self._on_progress(self.report.done, self.total)
-        self._on_progress(self.report.done, self.total)  # with what failed after the last batch
+        read: Batch | None = None
+        embedded: Batch | None = None
+        is_reading = True
+        while is_reading or read or embedded:
+            embedded, read, _ = yield Together(
+                (self._embed(read), self._read(batches), self._store(embedded))
+            )
+            is_reading = read is not None
+            self._show_progress()
+
+    def _complete(self) -> Steps[None]:
+        """What is due once after all documents."""
         filled = 0
         for space in self._spaces.values():
             filled += yield from fill_space(self.collection, space)
         yield Query(self._finish)
         if self.report.chunks or filled:
             yield from self._calibrate()
-        return self.report
+
+    def _show_progress(self) -> None:
+        progress = (self.report.done, max(self._sources.total, self.report.done))
+        if progress != self._shown:
+            self._shown = progress
+            self._on_progress(*progress)
+
+    # The spaces
 
     def _learn_spaces(self) -> Steps[None]:
         rows = yield Query(partial(written_spaces, collection=self.collection))
-        self._spaces = {}
+        spaces = {}
         for row in rows:
             if row.space_id not in self._left_out:
                 space = yield Compute(partial(self._known_space, row))
                 if space is not None:
-                    self._spaces[row.space_id] = space
+                    spaces[row.space_id] = space
+        self._spaces = spaces
 
     def _known_space(self, row: Any) -> KnownSpace | None:
         """The space with its embedder; one that no search uses may be left for later."""
@@ -103,6 +127,10 @@ class IngestRun:
             self.report.warnings.append(f"space {row.name} ({row.state}) was left out: {error}")
             return None
 
+    def _searched_space(self, kind: str) -> KnownSpace | None:
+        active = (each for each in self._spaces.values() if each.state == "active")
+        return next((each for each in active if each.kind == kind), None)
+
     @property
     def _embedder(self) -> Embedder:
         """The embedder that chunks are cut for: without a space they still need a size."""
@@ -112,22 +140,22 @@ class IngestRun:
         )
         return searched_first[0].embedder if searched_first else HashingEmbedder()
 
-    def _sort_sources(self, sources: Iterable[Source]) -> None:
-        paths = []
-        for source in sources:
-            if isinstance(source, Document):
-                self._documents.append(source)
-            else:
-                paths.append(Path(source))
-        found = find_files(paths)
-        self._files = list(found.files)
-        self.report.skipped = found.skipped
+    # Reading
+
+    def _read(self, batches: Iterator[list[Document]]) -> Steps[Batch | None]:
+        """The next batch, cut into chunks; None after the last one."""
+        documents = yield Compute(lambda: next(batches, None))
+        if documents is None:
+            return None
+        keys = [each.key for each in documents]
+        known = yield Query(lambda connection: stored_hashes(connection, self.collection, keys))
+        prepared = yield Compute(partial(self._prepare, documents, known))
+        return Batch(prepared, known)
 
     def _batches(self) -> Iterator[list[Document]]:
-        """Load the documents; one that cannot be loaded goes into the report."""
         batch: list[Document] = []
         characters = 0
-        for document in self._load():
+        for document in self._documents():
             batch.append(document)
             characters += len(document.content)
             if len(batch) == BATCH_DOCUMENTS or characters > BATCH_CHARACTERS:
@@ -136,9 +164,9 @@ class IngestRun:
         if batch:
             yield batch
 
-    def _load(self) -> Iterator[Document]:
-        given = (replace(each, content=normalise_text(each.content)) for each in self._documents)
-        for document in (*given, *load_documents(self._files)):
+    def _documents(self) -> Iterator[Document]:
+        """What was loaded; what cannot be, or has no usable key, goes into the report."""
+        for document in self._sources:
             if isinstance(document, LoadError):
                 source, _, reason = str(document).rpartition(": ")
                 self._fail(source, reason)
@@ -150,133 +178,139 @@ class IngestRun:
                 self._keys.add(document.key)
                 yield document
 
-    def _known_hashes(
-        self, connection: Connection, batch: Sequence[Document]
-    ) -> dict[str, str | None]:
-        """What is stored already, by key."""
-        return stored_hashes(connection, self.collection, [each.key for each in batch])
-
     def _prepare(
-        self, batch: Sequence[Document], known: dict[str, str | None]
+        self, documents: Sequence[Document], known: dict[str, str | None]
     ) -> list[PreparedDocument]:
         """Chunk the documents that are new or have changed."""
         embedder = self._embedder
         prepared = []
-        for document in batch:
+        for given in documents:
             try:
+                document = self._with_fitting_embedding(given)
                 digest = content_hash(document, embedder.max_tokens)
-            except (TypeError, ValueError) as error:
-                self._fail(document.key, f"metadata is not JSON: {error}")
+            except InvalidInput as error:
+                self._fail(given.key, str(error))
                 continue
             if known.get(document.key, "") == digest:
                 self.report.unchanged += 1
             else:
-                prepared.append(
-                    PreparedDocument(document, digest, chunk_document(document, embedder))
-                )
+                prepared.append(PreparedDocument(document, digest, self._chunks(document)))
         return prepared
 
-    def _embed_and_store(
-        self, prepared: list[PreparedDocument], known: dict[str, str | None]
-    ) -> Steps[None]:
+    def _with_fitting_embedding(self, document: Document) -> Document:
+        """The document with the embedding that it brings as float32; InvalidInput if unfit."""
+        if document.embedding is None:
+            return document
+        if self._given_space is None:
+            raise InvalidInput("it brings an embedding, but no space of dense ones is searched")
+        try:
+            embedding = np.asarray(document.embedding, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput("its embedding is not a list of numbers") from error
+        dimensions = self._given_space.embedder.dimensions
+        if embedding.shape != (dimensions,):
+            shape = " x ".join(map(str, embedding.shape)) or "no"
+            space = f"space {self._given_space.name} has {dimensions}"
+            raise InvalidInput(f"its embedding has {shape} dimensions, {space}")
+        if not np.isfinite(embedding).all():
+            raise InvalidInput("its embedding holds what is not a finite number")
+        return replace(document, embedding=embedding)
+
+    def _chunks(self, document: Document) -> list[Chunk]:
+        if document.embedding is None:
+            return chunk_document(document, self._embedder)
+        return [Chunk(0, document.content, 0, len(document.content), "")]
+
+    # Embedding
+
+    def _embed(self, batch: Batch | None) -> Steps[Batch | None]:
+        """Embed a batch for every space that it has no embeddings for."""
+        if batch is not None and not self._dry_run:
+            for space_id, space in self._spaces.items():
+                if space_id not in batch.spaces:
+                    batch.embeddings[space_id] = yield from self._embed_for(batch, space)
+                    batch.spaces[space_id] = space
+        return batch
+
+    def _embed_for(self, batch: Batch, space: KnownSpace) -> Steps[list[Any]]:
+        brought = self._given_space is not None and space.space_id == self._given_space.space_id
+        chunks = [
+            (each.document.embedding if brought else None, each.document.title, chunk)
+            for each in batch.documents
+            for chunk in each.chunks
+        ]
+        texts = [
+            embedding_text(title, chunk.context, chunk.content)
+            for embedding, title, chunk in chunks
+            if embedding is None
+        ]
+        made = iter((yield from embed_documents(space, texts)))
+        return [next(made) if embedding is None else embedding for embedding, _, _ in chunks]
+
+    # Storing
+
+    def _store(self, batch: Batch | None) -> Steps[None]:
         """Store with an embedding in every space that is written at that moment.
 
         Which these are is settled only in the transaction that stores; where a space was created or
         activated since, nothing is stored and the documents are embedded for it first.
         """
-        embedded: dict[int, KnownSpace] = {}
-        while prepared:
-            for space_id in self._spaces.keys() - embedded.keys():
-                embedded[space_id] = self._spaces[space_id]
-                prepared = yield from self._embed(prepared, embedded[space_id])
-            stored = yield Query(
-                partial(self._store, prepared=prepared, spaces=embedded, known=known)
-            )
-            if stored:
-                return
+        if batch is None or not batch.documents:
+            return
+        if self._dry_run:
+            self._count(batch)
+            return
+        while not (yield Query(partial(self._store_now, batch=batch))):
             yield from self._learn_spaces()
+            yield from self._embed(batch)
 
-    def _embed(
-        self, prepared: Sequence[PreparedDocument], space: KnownSpace
-    ) -> Steps[list[PreparedDocument]]:
-        texts = [
-            embedding_text(each.document.title, chunk.context, chunk.content)
-            for each in prepared
-            for chunk in each.chunks
-        ]
-        embeddings = iter((yield from embed_documents(space, texts)))
-        return [
-            replace(
-                each,
-                embeddings={
-                    **each.embeddings,
-                    space.space_id: [next(embeddings) for _ in each.chunks],
-                },
-            )
-            for each in prepared
-        ]
-
-    def _store(
-        self,
-        connection: Connection,
-        prepared: Sequence[PreparedDocument],
-        spaces: Mapping[int, KnownSpace],
-        known: dict[str, str | None],
-    ) -> bool:
+    def _store_now(self, connection: Connection, batch: Batch) -> bool:
         """Store a batch, unless a space is written that it has no embeddings for."""
         written = {row.space_id for row in written_spaces(connection, self.collection)}
-        if written - spaces.keys() - self._left_out:
+        if written - batch.spaces.keys() - self._left_out:
             return False
-        self._store_all(
-            connection, prepared, [spaces[each] for each in sorted(written & spaces.keys())], known
-        )
+        self._store_all(connection, batch, sorted(written & batch.spaces.keys()))
         return True
 
-    def _store_all(
-        self,
-        connection: Connection,
-        prepared: Sequence[PreparedDocument],
-        spaces: Sequence[KnownSpace],
-        known: dict[str, str | None],
-    ) -> None:
-        """Store a batch; where the database refuses it, one by one, to find the one at fault."""
+    def _store_all(self, connection: Connection, batch: Batch, spaces: Sequence[int]) -> None:
+        """Store a batch; where the database refuses it, by halves, to find the one at fault."""
         try:
             with connection.begin_nested():
-                self._put(connection, prepared, spaces)
+                put_batch(connection, self.collection, batch, spaces)
         except DBAPIError as error:
             reason = from_database_error(error)
             if not isinstance(reason, InvalidInput):
                 raise
-            if len(prepared) > 1:
-                for each in prepared:
-                    self._store_all(connection, [each], spaces, known)
+            if len(batch.documents) == 1:
+                self._fail(batch.documents[0].document.key, str(reason))
             else:
-                self._fail(prepared[0].document.key, str(reason))
-            return
-        for each in prepared:
+                for half in batch.halves():
+                    self._store_all(connection, half, spaces)
+        else:
+            self._count(batch)
+
+    def _count(self, batch: Batch) -> None:
+        for each in batch.documents:
+            is_known = each.document.key in batch.known
             self.report.chunks += len(each.chunks)
-            if each.document.key in known:
+            if is_known:
                 self.report.updated += 1
             else:
                 self.report.added += 1
+            if self._dry_run:
+                change = Change(each.document.key, "update" if is_known else "add")
+                self.report.changes.append(change)
 
-    def _put(
-        self,
-        connection: Connection,
-        prepared: Sequence[PreparedDocument],
-        spaces: Sequence[KnownSpace],
-    ) -> None:
-        chunk_ids = put_documents(connection, self.collection, prepared)
-        ids = [
-            chunk_ids[each.document.key, chunk.position]
-            for each in prepared
-            for chunk in each.chunks
-        ]
-        for space in spaces if ids else ():
-            embeddings = [
-                embedding for each in prepared for embedding in each.embeddings[space.space_id]
-            ]
-            put_embeddings(connection, self.collection, space, ids, embeddings)
+    # Afterwards
+
+    def _prune_now(self, connection: Connection) -> int:
+        failed = [each.source for each in self.report.failures]
+        keys = prune(
+            connection, self.collection, self._sources.paths, self._keys, failed, self._dry_run
+        )
+        if self._dry_run:
+            self.report.changes += [Change(key, "prune") for key in keys]
+        return len(keys)
 
     def _finish(self, connection: Connection) -> None:
         """Build the indexes of active spaces that have none, and tidy up after a bulk load."""

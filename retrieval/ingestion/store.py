@@ -2,45 +2,45 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, select
 
 from retrieval import orm
 from retrieval.document import Document
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
-from retrieval.ingestion.chunk import Chunk
+from retrieval.errors import InvalidInput
+from retrieval.ingestion.batch import Batch, PreparedDocument
 
 # changes whenever the same document would be cut differently
 CHUNKER = "paragraphs-1"
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedDocument:
-    """A document ready to be stored: its chunks, and by space id their embeddings in that order."""
-
-    document: Document
-    content_hash: str
-    chunks: Sequence[Chunk]
-    embeddings: Mapping[int, Sequence[Embedding]] = field(default_factory=dict)
-
-
 def content_hash(document: Document, max_tokens: int) -> str:
-    """SHA-256 over everything that decides what is stored for a document."""
-    parts = [
-        document.title,
-        document.source,
-        document.content,
-        dict(document.metadata),
-        document.text_config,
-        CHUNKER,
-        max_tokens,
-    ]
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    """SHA-256 over everything that decides what is stored for a document.
+
+    Raises InvalidInput where the metadata cannot be stored.
+    """
+    try:
+        parts = [
+            document.title,
+            document.source,
+            document.content,
+            dict(document.metadata),
+            document.text_config,
+            CHUNKER,
+            max_tokens,
+        ]
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        hashed = hashlib.sha256(text.encode("utf-8"))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"metadata is not JSON: {error}") from error
+    if document.embedding is not None:
+        hashed.update(np.asarray(document.embedding, dtype=np.float32).tobytes())
+    return hashed.hexdigest()
 
 
 def stored_hashes(
@@ -55,21 +55,18 @@ def stored_hashes(
     return {row.document_key: row.content_hash for row in connection.execute(statement)}
 
 
-def put_documents(
-    connection: Connection, collection: str, prepared: Sequence[PreparedDocument]
-) -> dict[tuple[str, int], int]:
-    """Store documents and chunks; returns chunk ids by document key and position."""
-    documents = [_as_json(each) for each in prepared]
-    stored = orm.call("put_documents", collection=collection, documents=documents).table_valued(
-        "document_key", "position", "chunk_id"
-    )
-    rows = connection.execute(select(stored))
-    return {(row.document_key, row.position): row.chunk_id for row in rows}
-
-
 def written_spaces(connection: Connection, collection: str) -> list[Any]:
     """The spaces that need an embedding of every chunk, held as they are until the commit."""
     return list(connection.execute(select(*orm.written_spaces(collection).c)))
+
+
+def put_batch(connection: Connection, collection: str, batch: Batch, spaces: Sequence[int]) -> None:
+    """Store documents and chunks, with the embeddings for the spaces of these ids."""
+    chunk_ids = _put_documents(connection, collection, batch.documents)
+    for space_id in spaces if chunk_ids else ():
+        put_embeddings(
+            connection, collection, batch.spaces[space_id], chunk_ids, batch.embeddings[space_id]
+        )
 
 
 def put_embeddings(
@@ -85,6 +82,20 @@ def put_embeddings(
             space.kind, collection, space.name, chunk_ids, embeddings, space.signature, connection
         )
     )
+
+
+def _put_documents(
+    connection: Connection, collection: str, documents: Sequence[PreparedDocument]
+) -> list[int]:
+    """Store documents and chunks; returns the ids of all chunks in the order of the documents."""
+    given = [_as_json(each) for each in documents]
+    stored = orm.call("put_documents", collection=collection, documents=given).table_valued(
+        "document_key", "position", "chunk_id"
+    )
+    ids = {
+        (row.document_key, row.position): row.chunk_id for row in connection.execute(select(stored))
+    }
+    return [ids[each.document.key, chunk.position] for each in documents for chunk in each.chunks]
 
 
 def _as_json(prepared: PreparedDocument) -> dict[str, Any]:

@@ -86,7 +86,8 @@ class AsyncRetriever(AsyncSearchMethods):
                     yield connection
 
     async def _drive(self, steps: Steps[Result], connection: Caller) -> Result:
-        return await drive_async(steps, partial(self._connection, connection))
+        alone = connection is not None
+        return await drive_async(steps, partial(self._connection, connection), alone=alone)
 
     async def create_collection(
         self,
@@ -123,6 +124,8 @@ class AsyncRetriever(AsyncSearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        prune: bool = False,
+        dry_run: bool = False,
         on_progress: Progress | None = None,
         connection: Caller = None,
     ) -> IngestReport:
@@ -134,7 +137,15 @@ class AsyncRetriever(AsyncSearchMethods):
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = await asyncio.to_thread(IngestRun, collection, sources, self._spaces, on_progress)
+        run = await asyncio.to_thread(
+            IngestRun,
+            collection,
+            sources,
+            self._spaces,
+            on_progress,
+            prune=prune,
+            dry_run=dry_run,
+        )
         return await self._drive(run.steps(), connection)
 
     async def delete(

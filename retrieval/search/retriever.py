@@ -81,7 +81,7 @@ class Retriever(SearchMethods):
                     yield connection
 
     def _drive(self, steps: Steps[Result], connection: Connection | Session | None) -> Result:
-        return drive(steps, partial(self._connection, connection))
+        return drive(steps, partial(self._connection, connection), alone=connection is not None)
 
     def create_collection(
         self,
@@ -117,6 +117,8 @@ class Retriever(SearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        prune: bool = False,
+        dry_run: bool = False,
         on_progress: Progress | None = None,
         connection: Connection | Session | None = None,
     ) -> IngestReport:
@@ -128,7 +130,9 @@ class Retriever(SearchMethods):
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = IngestRun(collection, sources, self._spaces, on_progress)
+        run = IngestRun(
+            collection, sources, self._spaces, on_progress, prune=prune, dry_run=dry_run
+        )
         return self._drive(run.steps(), connection)
 
     def delete(

@@ -123,7 +123,7 @@ def test_progress_counts_documents(
         on_progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[0] == (0, 5) and seen[-1] == (5, 5)
-    assert seen == sorted(seen) and (2, 5) in seen and (4, 5) in seen
+    assert seen == sorted(seen) and any(0 < done < 5 for done, _ in seen)
 
 
 # What cannot be stored

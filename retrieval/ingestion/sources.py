@@ -1,0 +1,58 @@
+"""What an ingestion is given: documents, files and folders, read one after the other."""
+
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import replace
+from pathlib import Path
+
+from retrieval.document import Document
+from retrieval.errors import LoadError
+from retrieval.ingestion.load import find_files, load_documents
+from retrieval.ingestion.normalise import normalise_text
+
+Source = str | Path | Document
+
+
+class Sources:
+    """Reads documents from what was given, each when it is its turn.
+
+    Folders of a list are searched at once, so that the total is known; what comes from an iterator
+    is taken as it comes, and the total grows.
+    """
+
+    def __init__(self, given: Iterable[Source] | Source) -> None:
+        self.paths: list[Path] = []
+        self.skipped = 0
+        self.total = 0
+        self._documents: list[Document] = []
+        self._files: list[Path | LoadError] = []
+        self._later: Iterator[Source] = iter(())
+        if isinstance(given, Source):
+            given = [given]
+        if isinstance(given, Sized):
+            self._sort(given)
+        else:
+            self._later = iter(given)
+
+    def __iter__(self) -> Iterator[Document | LoadError]:
+        """Every document with its text normalised, or why there is none."""
+        yield from self._read()
+        for source in self._later:
+            self._sort([source])
+            yield from self._read()
+
+    def _sort(self, given: Iterable[Source]) -> None:
+        documents = [each for each in given if isinstance(each, Document)]
+        paths = [Path(each) for each in given if not isinstance(each, Document)]
+        found = find_files(paths)
+        self.paths += paths
+        self.skipped += found.skipped
+        self.total += len(documents) + len(found.files)
+        self._documents, self._files = documents, list(found.files)
+
+    def _read(self) -> Iterator[Document | LoadError]:
+        for document in self._documents:
+            yield replace(document, content=normalise_text(document.content))
+        for file in self._files:
+            for number, loaded in enumerate(load_documents([file])):
+                self.total += number > 0  # a file may hold many documents
+                yield loaded
