@@ -1,10 +1,12 @@
 """`retrieval ingest`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 
 from retrieval.cli.options import DatabaseUrl, Json, Model
 from retrieval.cli.output import print_json, print_report, progress_bar
@@ -24,24 +26,45 @@ def ingest(
     text_config: Annotated[
         str, typer.Option(help="Text-search configuration of a new collection.")
     ] = "english",
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Remove documents that came from here and have vanished."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Store files and folders; what has not changed is skipped, what has is replaced."""
-    with Retriever.open(database_url) as retriever:
-        if collection not in {each.name for each in retriever.collections()}:
+    with Retriever.open(database_url) as retriever, _undone(retriever, dry_run) as connection:
+        if collection not in {each.name for each in retriever.collections(connection=connection)}:
             embedder = create_embedder(model) if model else None
-            retriever.create_collection(collection, embedder=embedder, text_config=text_config)
-        report = ingest_with_progress(retriever, collection, paths)
+            retriever.create_collection(
+                collection, embedder=embedder, text_config=text_config, connection=connection
+            )
+        report = ingest_with_progress(
+            retriever, collection, paths, prune=prune, dry_run=dry_run, connection=connection
+        )
     if json:
         print_json(report.as_json())
     else:
-        print_report(report)
+        print_report(report, dry_run=dry_run)
     if report.failures:
         raise typer.Exit(1)
 
 
+@contextmanager
+def _undone(retriever: Retriever, dry_run: bool) -> Iterator[Connection | None]:
+    """A connection of which nothing stays for a dry run, none otherwise."""
+    if not dry_run:
+        yield None
+        return
+    with retriever.engine.connect() as connection:
+        yield connection
+
+
 def ingest_with_progress(
-    retriever: Retriever, collection: str, sources: Sequence[Source]
+    retriever: Retriever, collection: str, sources: Sequence[Source], **options: Any
 ) -> IngestReport:
     """Ingest while a bar on the error stream shows how far it is."""
     with progress_bar() as bar:
@@ -50,4 +73,5 @@ def ingest_with_progress(
             collection,
             sources,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            **options,
         )

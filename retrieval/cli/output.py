@@ -10,7 +10,9 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -39,6 +41,15 @@ def as_dictionaries(rows: Iterable[Any]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
 
 
+class RateColumn(ProgressColumn):
+    """How many are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of the last while, or nothing at the beginning."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
+
+
 def progress_bar() -> Progress:
     """A bar with counts and times on the error stream, so that output can be piped."""
     return Progress(
@@ -46,6 +57,7 @@ def progress_bar() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        RateColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -81,12 +93,19 @@ def print_hits(hits: Sequence[Hit], first: int = 1) -> None:
         console.print(Text(f"   {snippet(hit.content)}"))
 
 
-def print_report(report: IngestReport) -> None:
-    """Counts on one line; on the error stream a line for each warning and each failure."""
+def print_report(report: IngestReport, *, dry_run: bool = False) -> None:
+    """Counts on one line; on the error stream a line for each warning and each failure.
+
+    After a dry run, a line for each change that would have been made comes first.
+    """
+    for change in report.changes:
+        say(f"would {change.action} {change.document_key}")
     console.print(
         f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
-        f"{len(report.failures)} failed; {report.chunks} chunks written"
-        + (f"; {report.skipped} files of other kinds skipped" if report.skipped else ""),
+        + (f"{report.pruned} pruned, " if report.pruned else "")
+        + f"{len(report.failures)} failed; {report.chunks} chunks written"
+        + (f"; {report.skipped} files of other kinds skipped" if report.skipped else "")
+        + (" (dry run: nothing was written)" if dry_run else ""),
         soft_wrap=True,
     )
     for warning in report.warnings:

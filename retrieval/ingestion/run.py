@@ -36,6 +36,8 @@ BATCH_DOCUMENTS = 2_000
 BATCH_CHARACTERS = 500_000
 BULK_CHUNKS = 1_000
 
+LARGEST_NUMBER = 65_504  # of half precision
+
 
 class IngestRun:
     """The steps of one ingestion into one collection, and the report that they fill."""
@@ -212,9 +214,11 @@ class IngestRun:
             shape = " x ".join(map(str, embedding.shape)) or "no"
             space = f"space {self._given_space.name} has {dimensions}"
             raise InvalidInput(f"its embedding has {shape} dimensions, {space}")
-        if not np.isfinite(embedding).all():
-            raise InvalidInput("its embedding holds what is not a finite number")
-        return replace(document, embedding=embedding)
+        if not (np.abs(embedding) <= LARGEST_NUMBER).all():
+            limit = f"from -{LARGEST_NUMBER} to {LARGEST_NUMBER}"
+            raise InvalidInput(f"its embedding holds what is not a number {limit}")
+        is_same = embedding is document.embedding
+        return document if is_same else replace(document, embedding=embedding)
 
     def _chunks(self, document: Document) -> list[Chunk]:
         if document.embedding is None:

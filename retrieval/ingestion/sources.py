@@ -51,7 +51,8 @@ class Sources:
 
     def _read(self) -> Iterator[Document | LoadError]:
         for document in self._documents:
-            yield replace(document, content=normalise_text(document.content))
+            content = normalise_text(document.content)
+            yield document if content == document.content else replace(document, content=content)
         for file in self._files:
             for number, loaded in enumerate(load_documents([file])):
                 self.total += number > 0  # a file may hold many documents

@@ -126,7 +126,9 @@ class Retriever(SearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        `on_progress(done, total)` counts documents.
+        With `prune`, documents that came from the given files and folders and are not there any
+        more are removed. With `dry_run` nothing is written, and the report lists the changes.
+        `on_progress(done, total)` counts documents; of an iterator the total is what came so far.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
