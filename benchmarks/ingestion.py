@@ -1,0 +1,274 @@
+"""Ingestion: with vectors that exist already beside other stores, and beside the bare model.
+
+    python benchmarks/ingestion.py --embeddings vectors.npz --peers peers/bin/python
+
+Three parts, chosen by --parts:
+
+given   Documents with their vectors, from the first row to the last index, on one server: 20,000
+        and all of the package descriptions that apt knows. The others run in an interpreter of
+        their own, because they pin packages that exclude each other:
+            python -m venv peers
+            peers/bin/pip install langchain-postgres llama-index-vector-stores-postgres \\
+                pgvector-haystack lancedb
+        One that is missing there is left out with a word. HNSW is built with pgvector's defaults
+        everywhere. Ours runs before and after the others; ratios are to its mean.
+model   Documents without vectors, beside a bare `model.encode` of the same chunks, longest first,
+        in turn; ours reads, cuts, embeds, stores and indexes.
+memory  What a process grows by while it ingests a gigabyte of JSON lines with the hashing model.
+
+Before a time is printed every text of a sample must be found by its own vector and words.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psycopg
+from corpus import grown, load_texts
+from numpy.typing import NDArray
+from semantic_search import embed
+from servers import new_database, server_url
+
+from retrieval import Document, HashingEmbedder, Retriever
+from retrieval.database import migration_sql
+from retrieval.embedding import create_embedder
+from retrieval.embedding.loading import load_encoder
+from retrieval.embedding.locate import DEFAULT_MODEL
+
+PEERS = {
+    "langchain": "langchain-postgres",
+    "llamaindex": "LlamaIndex",
+    "haystack": "Haystack",
+    "lancedb": "LanceDB, IVF-PQ (its default)",
+    "lancedb_hnsw": "LanceDB, HNSW",
+}
+SAMPLES = 10
+MEGABYTE = 1024 * 1024
+
+Floats = NDArray[np.float32]
+
+
+def retriever(url: str, database: str, embedder: Any = None) -> Retriever:
+    return Retriever.open(_url(url, database), embedder=embedder)
+
+
+def _url(url: str, database: str) -> str:
+    """The server's URL with another database."""
+    before, question, parameters = url.partition("?")
+    return f"{before.rpartition('/')[0]}/{database}{question}{parameters}"
+
+
+# With vectors that exist already
+
+
+def ours(url: str, texts: list[str], vectors: Floats, index_method: str) -> float:
+    """Seconds from the first row to the last index."""
+    with new_database(url, "ours") as connection:
+        connection.execute(migration_sql())
+        with retriever(url, "ours", HashingEmbedder(vectors.shape[1])) as opened:
+            opened.create_collection("texts")
+            connection.execute("update retrieval.spaces set index_method = %s", [index_method])
+            started = time.perf_counter()
+            report = opened.ingest(
+                "texts",
+                (
+                    Document(str(row), text, embedding=vector)
+                    for row, (text, vector) in enumerate(zip(texts, vectors, strict=True))
+                ),
+            )
+            seconds = time.perf_counter() - started
+            if report.added != len(texts):
+                raise SystemExit(f"only {report.added} of {len(texts)} were stored")
+        check(connection, texts, vectors)
+    return seconds
+
+
+def check(connection: psycopg.Connection, texts: list[str], vectors: Floats) -> None:
+    """Every text of a sample must be found by its vector and words, through indexes."""
+    indexed = connection.execute("select indexed from retrieval.list_spaces('texts')").fetchone()
+    if indexed != (True,):
+        raise SystemExit("the space has no index")
+    for row in range(0, len(texts), len(texts) // SAMPLES):
+        for search, query in (
+            ("semantic_search('texts', %s::halfvec", str(vectors[row].tolist())),
+            ("keyword_search('texts', %s", texts[row]),
+        ):
+            found = connection.execute(
+                f"select content from retrieval.{search}, max_results => 3)", [query]
+            ).fetchall()
+            if (texts[row],) not in found:
+                raise SystemExit(f"{search} does not find {texts[row]!r}")
+
+
+def peer(python: Path, system: str, url: str, texts: list[str], vectors: Floats) -> float | None:
+    """Seconds of another system, or None where it is not installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder, "texts.npz")
+        np.savez(archive, texts=np.array(texts), vectors=vectors)
+        if system.startswith("lancedb"):
+            return _peer(python, system, str(Path(folder, "lance")), archive)
+        with new_database(url, "peer") as connection:
+            connection.execute("create extension vector")
+            return _peer(python, system, _url(url, "peer"), archive)
+
+
+def _peer(python: Path, system: str, url: str, archive: Path) -> float | None:
+    script = Path(__file__).with_name("ingestion_peers.py")
+    ran = subprocess.run([python, script, system, url, archive], capture_output=True, text=True)
+    if "ModuleNotFoundError" in ran.stderr:
+        return None
+    if ran.returncode:
+        raise SystemExit(f"{system} failed:\n{ran.stderr}")
+    found = json.loads(ran.stdout.splitlines()[-1])
+    for search in ("by_vector", "by_words"):
+        if found[search] < SAMPLES * 0.8:
+            raise SystemExit(f"{system} found {found[search]} of {SAMPLES} texts {search}")
+    return float(found["seconds"])
+
+
+def given(url: str, texts: list[str], vectors: Floats, python: Path | None) -> None:
+    print("| documents | system | seconds | times ours |")
+    print("|---|---|---|---|")
+    for count in (20_000, len(texts)):
+        some, some_vectors = texts[:count], vectors[:count]
+        times = {f"ours, {method}": [0.0] * 0 for method in ("hnsw", "ivfflat")}
+        times |= {name: [] for name in PEERS.values()}
+        for turn in range(2):
+            for method in ("hnsw", "ivfflat"):
+                times[f"ours, {method}"].append(ours(url, some, some_vectors, method))
+            for system, name in PEERS.items() if python and turn == 0 else ():
+                seconds = peer(python, system, url, some, some_vectors) if python else None
+                if seconds is None:
+                    print(f"{name} is not installed for {python}")
+                else:
+                    times[name].append(seconds)
+        mean = float(np.mean(times["ours, hnsw"]))
+        for name, all_seconds in times.items():
+            if all_seconds:
+                seconds = float(np.mean(all_seconds))
+                print(f"| {count:,} | {name} | {seconds:.1f} | {seconds / mean:.2f} |", flush=True)
+
+
+# With a model
+
+
+def model(url: str, texts: list[str], rounds: int) -> None:
+    embedder = create_embedder(None)
+    embedder.embed_documents(texts[:64])
+    _, bare = load_encoder(DEFAULT_MODEL, "dense")
+    rates: dict[str, list[float]] = {"ours": [], "bare": []}
+    for number in range(rounds):
+        with new_database(url, "ours") as connection:
+            connection.execute(migration_sql())
+            with retriever(url, "ours", embedder) as opened:
+                opened.create_collection("texts")
+                started = time.perf_counter()
+                opened.ingest("texts", [Document(str(row), text) for row, text in enumerate(texts)])
+                seconds = time.perf_counter() - started
+            rows = connection.execute(
+                "select concat_ws(E'\\n', c.title, nullif(c.context, ''), c.content),"
+                " e.embedding::text from retrieval.chunks c"
+                " join retrieval.embeddings e using (chunk_id)"
+            ).fetchall()
+        rates["ours"].append(len(rows) / seconds)
+        chunks = sorted((row[0] for row in rows), key=len, reverse=True)
+        stored = dict(rows)
+        started = time.perf_counter()
+        encoded = bare.encode(chunks, batch_size=32, normalize_embeddings=True)
+        rates["bare"].append(len(rows) / (time.perf_counter() - started))
+        for chunk, vector in zip(chunks[::97], encoded[::97], strict=True):
+            if np.dot(np.array(json.loads(stored[chunk])), vector) < 0.999:
+                raise SystemExit(f"another embedding is stored for {chunk!r}")
+        share = rates["ours"][-1] / rates["bare"][-1]
+        print(
+            f"round {number + 1}: {len(rows)} chunks, ours {rates['ours'][-1]:.1f}/s, "
+            f"bare {rates['bare'][-1]:.1f}/s, share {share:.3f}",
+            flush=True,
+        )
+    shares = [mine / other for mine, other in zip(rates["ours"], rates["bare"], strict=True)]
+    print(f"share of the bare model's throughput: median {median(shares):.3f}")
+
+
+# Memory
+
+
+def memory(url: str, texts: list[str], gigabytes: float) -> None:
+    with tempfile.TemporaryDirectory() as folder, new_database(url, "ours") as connection:
+        connection.execute(migration_sql())
+        file = Path(folder, "corpus.jsonl")
+        with file.open("w") as lines:
+            size = 0
+            for number, text in enumerate(_for_ever(texts)):
+                size += lines.write(json.dumps({"_id": str(number), "text": text}) + "\n")
+                if size > gigabytes * 1024 * MEGABYTE:
+                    break
+        with retriever(url, "ours", HashingEmbedder(64)) as opened:
+            opened.create_collection("texts")
+            connection.execute("update retrieval.spaces set index_method = 'none'")
+            opened.ingest("texts", [Document("first", "Loads what is loaded once.")])
+            before = _peak()
+            started = time.perf_counter()
+            report = opened.ingest("texts", [file])
+            seconds = time.perf_counter() - started
+        print(
+            f"{file.stat().st_size / MEGABYTE:.0f} MiB in {report.added} documents, "
+            f"{report.chunks} chunks, {len(report.failures)} failures: {seconds:.0f} s; the "
+            f"process grew by {_peak() - before:.0f} MiB"
+        )
+
+
+def _for_ever(texts: list[str]) -> Iterator[str]:
+    seed = 0
+    while True:
+        seed += 1
+        composed = grown(texts, 2 * len(texts), seed)[len(texts) :]
+        yield from ("\n".join(composed[row : row + 20]) for row in range(0, len(composed), 20))
+
+
+def _peak() -> float:
+    """The largest size that this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", type=Path, help="corpus.jsonl of a BEIR collection")
+    parser.add_argument("--embeddings", type=Path, help="where vectors are kept between runs")
+    parser.add_argument("--tokens", type=int, default=32, help="that the model reads of a text")
+    parser.add_argument("--peers", type=Path, help="Python that has the other systems")
+    parser.add_argument("--url", help="a server; without it a private one")
+    parser.add_argument("--parts", nargs="+", default=["given", "model", "memory"])
+    parser.add_argument("--chunks", type=int, default=2_000, help="texts of the part model")
+    parser.add_argument("--rounds", type=int, default=3, help="of the part model")
+    parser.add_argument("--gigabytes", type=float, default=1, help="of the part memory")
+    arguments = parser.parse_args()
+    os.environ["RETRIEVAL_CALIBRATE"] = "false"  # not part of loading; the others have none
+    texts = [text.replace("\0", "") for text in load_texts(arguments.corpus)]
+    with server_url(arguments.url) as url:
+        parts: dict[str, Callable[[], None]] = {
+            "given": lambda: given(
+                url,
+                texts,
+                embed(texts, arguments.tokens, arguments.embeddings)[0],
+                arguments.peers,
+            ),
+            "model": lambda: model(url, grown(texts, arguments.chunks), arguments.rounds),
+            "memory": lambda: memory(url, texts, arguments.gigabytes),
+        }
+        for part in arguments.parts:
+            parts[part]()
+
+
+if __name__ == "__main__":
+    main()
