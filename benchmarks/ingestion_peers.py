@@ -2,11 +2,11 @@
 
     python benchmarks/ingestion_peers.py SYSTEM URL vectors.npz
 
-SYSTEM is langchain, llamaindex, haystack (a PostgreSQL at URL), lancedb or lancedb_hnsw (a new folder
-at URL); the archive holds `texts` and `vectors`. It runs in a process of its own because these packages pin
-versions of pgvector's client that exclude each other; nothing of this project is imported. Prints
-one JSON object: seconds from the first row to the last index, and how many of ten texts were found
-again by their own vector and by their own words.
+SYSTEM is langchain, llamaindex, haystack (a PostgreSQL at URL), lancedb or lancedb_hnsw (a new
+folder at URL); the archive holds `texts` and `vectors`. It runs in a process of its own because
+these packages pin versions of pgvector's client that exclude each other; nothing of this project is
+imported. Prints one JSON object: seconds from the first row to the last index, and how many of ten
+texts were found again by their own vector and by their own words.
 """
 
 import json
