@@ -1,0 +1,288 @@
+"""Dense embeddings in NumPy's files: an archive of arrays, or one array beside a list of keys."""
+
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from retrieval.embedding import Kind
+from retrieval.errors import InvalidInput
+from retrieval.vector_files.packing import Packing, unpacked_dense
+from retrieval.vector_files.vector_file import (
+    EMBEDDING,
+    HASH_BYTES,
+    KEY,
+    POSITION,
+    SIGNATURE,
+    SPACE,
+    TEXT_HASH,
+    Columns,
+    Origin,
+    Row,
+    partial_path,
+    readable,
+    row_name,
+)
+
+SUFFIX = ".npy"
+KEYS_SUFFIX = ".txt"
+# as many numbers are read at once
+SLICE_NUMBERS = 1_000_000
+# a key has at most 2,000 bytes; what a signature says is longer
+LARGEST_ITEM = 1_000_000
+
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError),
+    *(SyntaxError, NotImplementedError, RuntimeError),
+)
+
+
+class ArrayStream:
+    """An array that is read from its beginning to its end, some rows at a time."""
+
+    def __init__(self, stream: IO[bytes], path: Path, name: str) -> None:
+        self._stream, self._where = stream, f"{path}: array {name}"
+        version = npy.read_magic(stream)
+        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+        if version not in read_header:
+            raise InvalidInput(f"{self._where} is of a version of the format that is not read")
+        self.shape, by_columns, self.dtype = read_header[version](stream)
+        if self.dtype.hasobject:
+            raise InvalidInput(
+                f"{self._where} holds Python objects, which are not read: store strings or numbers"
+            )
+        if by_columns and len(self.shape) > 1:
+            raise InvalidInput(f"{self._where} is stored by columns: use numpy.ascontiguousarray")
+        if self.dtype.itemsize > LARGEST_ITEM:
+            raise InvalidInput(f"{self._where} holds strings of more than {LARGEST_ITEM} bytes")
+
+    @property
+    def row_size(self) -> int:
+        """How many numbers or strings a row has."""
+        return int(np.prod(self.shape[1:]))
+
+    def take(self, count: int) -> NDArray[Any]:
+        """The next rows."""
+        size = count * self.row_size * self.dtype.itemsize
+        data = self._stream.read(size)
+        if len(data) < size:
+            raise InvalidInput(f"{self._where} ends early")
+        return np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
+
+
+class _Arrays:
+    """What the two have in common: a matrix of embeddings, and arrays or lists beside it."""
+
+    kind: Kind = "dense"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.origin = Origin()
+
+    def _check_embedding(self, array: ArrayStream, name: str) -> None:
+        if len(array.shape) != 2 or array.dtype.kind not in "fiu":
+            raise InvalidInput(
+                f"{self.path}: array {name} must be a matrix of numbers with a row for each "
+                f"chunk, not {array.dtype} of shape {array.shape}"
+            )
+        self.count = array.shape[0]
+
+    def _counts(self, dimensions: int) -> Iterator[tuple[int, int]]:
+        """The first row, from 0, and the number of rows of each slice."""
+        step = max(1, SLICE_NUMBERS // dimensions)
+        for start in range(0, self.count, step):
+            yield start, min(step, self.count - start)
+
+    def _check_width(self, array: ArrayStream, packing: Packing) -> None:
+        packing.check_dimensions(np.full(1, array.shape[1]), lambda _: str(self.path))
+
+    def _pack(
+        self, vectors: NDArray[Any], start: int, keys: Sequence[str], packing: Packing
+    ) -> list[bytes]:
+        return packing.dense(
+            vectors, lambda row: f"{self.path}, {row_name(start + row + 1, keys[row])}"
+        )
+
+
+class NpzFile(_Arrays):
+    """Arrays `document_key` and `embedding`, and maybe `position`, `text_hash` and `signature`."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        super().__init__(path)
+        with readable(path, *BROKEN):
+            self._archive = zipfile.ZipFile(path)
+        try:
+            with readable(path, *BROKEN):
+                names = [name.removesuffix(SUFFIX) for name in self._archive.namelist()]
+                self._columns = columns.found_in(
+                    [name for name in names if name not in (SIGNATURE, SPACE)], path
+                )
+                signature, space = (self._text(name, names) for name in (SIGNATURE, SPACE))
+                self.origin = Origin.read(signature, space, path)
+                self._check()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._archive.close()
+
+    def _open(self, name: str) -> ArrayStream:
+        return ArrayStream(self._archive.open(name + SUFFIX), self.path, name)
+
+    def _text(self, name: str, names: Sequence[str]) -> str | None:
+        return str(self._open(name).take(1)[0]) if name in names else None
+
+    def _check(self) -> None:
+        """Raise InvalidInput unless every array has its shape and type."""
+        name = self._columns.embedding
+        self._check_embedding(self._open(name), name)
+        arrays = {
+            self._columns.key: ("SUiu", (self.count,), "strings or whole numbers"),
+            self._columns.chunk_position: ("iu", (self.count,), "whole numbers"),
+            self._columns.text_hash: ("u", (self.count, HASH_BYTES), f"{HASH_BYTES} bytes"),
+        }
+        for other, (kinds, shape, what) in arrays.items():
+            if other is None:
+                continue
+            array = self._open(other)
+            if array.dtype.kind not in kinds or array.shape != shape:
+                raise InvalidInput(
+                    f"{self.path}: array {other} must hold {what} for each of the {self.count} "
+                    f"rows, not {array.dtype} of shape {array.shape}"
+                )
+
+    def rows(self, packing: Packing) -> Iterator[list[Row]]:
+        """The rows, some at a time."""
+        with readable(self.path, *BROKEN):
+            embeddings = self._open(self._columns.embedding)
+            self._check_width(embeddings, packing)
+            keys = self._open(self._columns.key)
+            positions, hashes = (
+                self._open(name) if name else None
+                for name in (self._columns.chunk_position, self._columns.text_hash)
+            )
+            for start, count in self._counts(packing.dimensions):
+                names = _strings(keys.take(count))
+                yield list(
+                    zip(
+                        names,
+                        positions.take(count).tolist() if positions else [None] * count,
+                        [each.tobytes() for each in hashes.take(count)]
+                        if hashes
+                        else [None] * count,
+                        self._pack(embeddings.take(count), start, names, packing),
+                        strict=True,
+                    )
+                )
+
+
+def _strings(keys: NDArray[Any]) -> list[str]:
+    return [key.decode() if isinstance(key, bytes) else str(key) for key in keys.tolist()]
+
+
+class NpyFile(_Arrays):
+    """A matrix, and beside it a file of the same name with .txt: the key of each row on a line."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        super().__init__(path)
+        self._keys = path.with_suffix(KEYS_SUFFIX)
+        if not self._keys.is_file():
+            raise InvalidInput(f"{path}: the keys of its rows must be in {self._keys}, a line each")
+        self._stream = path.open("rb")
+        try:
+            with readable(path, *BROKEN):
+                self._array = ArrayStream(self._stream, path, path.name)
+                self._check_embedding(self._array, path.name)
+            with readable(self._keys, UnicodeDecodeError), self._lines() as lines:
+                keys = sum(1 for _ in lines)
+            if keys != self.count:
+                raise InvalidInput(f"{path} has {self.count} rows, {self._keys} has {keys} lines")
+        except BaseException:
+            self.close()
+            raise
+
+    def _lines(self) -> IO[str]:
+        return self._keys.open(encoding="utf-8-sig")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def rows(self, packing: Packing) -> Iterator[list[Row]]:
+        """The rows, some at a time."""
+        with readable(self.path, *BROKEN), self._lines() as lines:
+            self._check_width(self._array, packing)
+            for start, count in self._counts(packing.dimensions):
+                keys = [next(lines).rstrip("\n") for _ in range(count)]
+                packed = self._pack(self._array.take(count), start, keys, packing)
+                yield [(key, None, None, each) for key, each in zip(keys, packed, strict=True)]
+
+
+class NpzWriter:
+    """Writes the arrays that `NpzFile` reads; embeddings are float16, as they are stored."""
+
+    def __init__(self, path: Path, origin: Origin) -> None:
+        self._path, self._origin = path, origin
+        self._embeddings = TemporaryFile(dir=path.parent)  # noqa: SIM115
+        self._keys: list[str] = []
+        self._positions: list[int] = []
+        self._hashes = bytearray()
+        self._dimensions = 0
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Add rows."""
+        if not rows:
+            return
+        keys, positions, hashes, packed = zip(*rows, strict=True)
+        vectors = unpacked_dense(packed)
+        self._dimensions = vectors.shape[1]
+        self._embeddings.write(vectors.tobytes())
+        self._keys += keys
+        self._positions += positions
+        for each in hashes:
+            self._hashes += each
+
+    def finish(self) -> None:
+        """Put the archive together."""
+        arrays = {
+            KEY: np.array(self._keys, dtype=str),
+            POSITION: np.array(self._positions, dtype=np.int32),
+            TEXT_HASH: np.frombuffer(self._hashes, np.uint8).reshape(-1, HASH_BYTES),
+            **{name: np.array(each) for name, each in self._origin.written().items()},
+        }
+        partial = partial_path(self._path)
+        try:
+            with zipfile.ZipFile(partial, "w", allowZip64=True) as archive:
+                for name, array in arrays.items():
+                    with archive.open(name + SUFFIX, "w", force_zip64=True) as member:
+                        npy.write_array(member, array, allow_pickle=False)
+                with archive.open(EMBEDDING + SUFFIX, "w", force_zip64=True) as member:
+                    self._write_embeddings(member)
+            partial.replace(self._path)
+        finally:
+            self.discard()
+
+    def _write_embeddings(self, member: IO[bytes]) -> None:
+        header = {
+            "descr": npy.dtype_to_descr(np.dtype(np.float16)),
+            "fortran_order": False,
+            "shape": (len(self._keys), self._dimensions),
+        }
+        npy.write_array_header_1_0(member, header)
+        self._embeddings.seek(0)
+        shutil.copyfileobj(self._embeddings, member, 1 << 20)
+
+    def discard(self) -> None:
+        """Remove what is not finished."""
+        self._embeddings.close()
+        partial_path(self._path).unlink(missing_ok=True)
