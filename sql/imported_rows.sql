@@ -58,7 +58,7 @@ begin
          left join retrieval.documents d on d.collection_id = %7$s and d.document_key = r.document_key
          left join retrieval.chunks c on c.collection_id = %7$s and c.document_id = d.document_id and c.position = coalesce(r.position, 0)',
         case when text_hash is null then 'false'
-             else 'coalesce(r.text_hash <> retrieval._embedded_text_hash(c.title, c.context, c.content), false)' end,
+             else 'coalesce(c.chunk_id is not null and r.text_hash <> retrieval._embedded_text_hash(c.title, c.context, c.content), false)' end,
         retrieval._key_expression(attached, table_name),
         case when chunk_position is null then 'null::integer' else format('t.%I::integer', chunk_position) end,
         case when text_hash is null then 'null::bytea' else format('t.%I', text_hash) end,

@@ -6604,7 +6604,7 @@ begin
          left join retrieval.documents d on d.collection_id = %7$s and d.document_key = r.document_key
          left join retrieval.chunks c on c.collection_id = %7$s and c.document_id = d.document_id and c.position = coalesce(r.position, 0)',
         case when text_hash is null then 'false'
-             else 'coalesce(r.text_hash <> retrieval._embedded_text_hash(c.title, c.context, c.content), false)' end,
+             else 'coalesce(c.chunk_id is not null and r.text_hash <> retrieval._embedded_text_hash(c.title, c.context, c.content), false)' end,
         retrieval._key_expression(attached, table_name),
         case when chunk_position is null then 'null::integer' else format('t.%I::integer', chunk_position) end,
         case when text_hash is null then 'null::bytea' else format('t.%I', text_hash) end,
@@ -6793,7 +6793,7 @@ end;
 $$;
 
 comment on function retrieval.import_embeddings(text, text, regclass, text, text, text, text, jsonb) is
-'Stores the embeddings that a table or view holds in a space (null: the active dense one), replacing those that are there. key names the column of document keys, cast to text, or several as attach_table does; embedding a column of type vector, halfvec, real[] or double precision[], for a sparse space sparsevec, for a multivector space halfvec[] or vector[]; chunk_position the column of positions, from 0, without which a document must have one chunk; text_hash a bytea column with the SHA-256 of the embedded text, as export_embeddings gives it. Where a signature is given it must equal the space''s. One row: how many were imported; passed over because there is no such chunk (unknown_keys; the first five are unknown_examples), because the chunk has another text now (stale), because the embedding is null (nulls); and how many chunks have no embedding yet (missing). Nothing is stored where a row is given twice or its embedding does not fit: 22023 names it. In a space that has its index every row is added to it, so import into a new space before build_index.';
+'Stores the embeddings that a table or view holds in a space (null: the active dense one), replacing those that are there. key names the column of document keys, cast to text, or several as attach_table does; embedding a column of type vector, halfvec, real[] or double precision[], for a sparse space sparsevec, for a multivector space halfvec[] or vector[] (of more than the 1,000 elements that a sparse HNSW index holds the largest are kept); chunk_position the column of positions, from 0, without which a document must have one chunk; text_hash a bytea column with the SHA-256 of the embedded text, as export_embeddings gives it. Where a signature is given it must equal the space''s. One row: how many were imported; passed over because there is no such chunk (unknown_keys; the first five are unknown_examples), because the chunk has another text now (stale), because the embedding is null (nulls); and how many chunks have no embedding yet (missing). Nothing is stored where a row is given twice or its embedding does not fit: 22023 names it. In a space that has its index every row is added to it, so import into a new space before build_index.';
 -- end
 
 -- begin sql/export_embeddings.sql

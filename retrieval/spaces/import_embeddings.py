@@ -199,12 +199,10 @@ def _create_space(
     """Create the space that a file's signature describes, without its model."""
     signature = file.origin.signature
     if signature is None:
-        which = (
-            f"space {space} does not exist" if space else f"there is no active {file.kind} space"
-        )
+        which = f"space {space} does not exist" if space else f"no {file.kind} space is active"
         raise NotFound(
             f"{which} in collection {collection}, and {file.path} has no signature to create one "
-            "from: create it first, with the model that made the embeddings"
+            "from: name one, or create it with the model that made the embeddings"
         )
     options = {key: file.origin.space.get(key) for key in ("metric", "alignment")}
     called = orm.call(

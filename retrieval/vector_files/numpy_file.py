@@ -4,6 +4,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -117,8 +118,9 @@ class NpzFile(_Arrays):
 
     def __init__(self, path: Path, columns: Columns) -> None:
         super().__init__(path)
+        self._files = ExitStack()
         with readable(path, *BROKEN):
-            self._archive = zipfile.ZipFile(path)
+            self._archive = self._files.enter_context(zipfile.ZipFile(path))
         try:
             with readable(path, *BROKEN):
                 names = [name.removesuffix(SUFFIX) for name in self._archive.namelist()]
@@ -133,11 +135,12 @@ class NpzFile(_Arrays):
             raise
 
     def close(self) -> None:
-        """Close the archive."""
-        self._archive.close()
+        """Close the archive and what is open in it."""
+        self._files.close()
 
     def _open(self, name: str) -> ArrayStream:
-        return ArrayStream(self._archive.open(name + SUFFIX), self.path, name)
+        member = self._files.enter_context(self._archive.open(name + SUFFIX))
+        return ArrayStream(member, self.path, name)
 
     def _text(self, name: str, names: Sequence[str]) -> str | None:
         return str(self._open(name).take(1)[0]) if name in names else None

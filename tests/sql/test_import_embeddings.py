@@ -270,8 +270,9 @@ def test_chunks_whose_text_has_changed(prepared: psycopg.Cursor) -> None:
     )
     statement = """select * from retrieval.import_embeddings(
         'c', 's', 'k', 'document_key', 'embedding', 'position', 'text_hash')"""
+    prepared.execute("insert into k values ('x', 0, sha256('x'), '[1,2]')")
     (row,) = prepared.execute(statement).fetchall()
-    assert (row.imported, row.stale, row.unknown_keys, row.missing) == (1, 3, 0, 3)
+    assert (row.imported, row.stale, row.unknown_keys, row.missing) == (1, 3, 1, 3)
     prepared.execute("update k set text_hash = null where document_key = 'b'")  # who knows
     (row,) = prepared.execute(statement).fetchall()
     assert (row.imported, row.stale) == (2, 2)
