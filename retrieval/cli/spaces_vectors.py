@@ -54,8 +54,7 @@ def import_embeddings(
 ) -> None:
     """Store embeddings that exist already in a space; nothing is computed.
 
-    They come from a file that `retrieval spaces export` or another program wrote, or from a table
-    of the database. All are stored, or none.
+    From a file of `retrieval spaces export` or another program, or a table. All of them, or none.
     """
     with Retriever.open(database_url) as retriever:
         with Phases() as show:

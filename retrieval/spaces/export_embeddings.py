@@ -38,18 +38,17 @@ def export_steps(
 ) -> Steps[int]:
     """Write a space's embeddings as they are at one moment; returns how many there are."""
     row = yield Query(partial(space_row, collection=collection, space=space, kind=kind))
-    origin = _origin(row)
-    writer = yield Compute(
-        partial(create_vector_file, Path(path), row.kind, row.dimensions, origin)
-    )
+    create = partial(create_vector_file, Path(path), row.kind, row.dimensions, _origin(row))
     try:
-        export = partial(_export, writer=writer, progress=on_progress or silent)
-        count: int = yield Query(partial(export, collection=collection, row=row))
-        yield Compute(writer.finish)
+        writer = yield Compute(create)
+        try:
+            export = partial(_export, writer=writer, progress=on_progress or silent)
+            count: int = yield Query(partial(export, collection=collection, row=row))
+            yield Compute(writer.finish)
+        finally:
+            writer.discard()
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written ({error.strerror or error})") from error
-    finally:
-        writer.discard()
     return count
 
 

@@ -34,6 +34,7 @@ from retrieval.vector_files.vector_file import (
 
 SUFFIX = ".npy"
 KEYS_SUFFIX = ".txt"
+MAX_POSITION = 2**31 - 1
 # as many numbers are read at once
 SLICE_NUMBERS = 1_000_000
 # a key has at most 2,000 bytes; what a signature says is longer
@@ -179,7 +180,7 @@ class NpzFile(_Arrays):
                 yield list(
                     zip(
                         names,
-                        positions.take(count).tolist() if positions else [None] * count,
+                        self._positions(positions.take(count)) if positions else [None] * count,
                         [each.tobytes() for each in hashes.take(count)]
                         if hashes
                         else [None] * count,
@@ -187,6 +188,14 @@ class NpzFile(_Arrays):
                         strict=True,
                     )
                 )
+
+    def _positions(self, positions: NDArray[Any]) -> list[int]:
+        found: list[int] = positions.tolist()
+        if not all(0 <= position <= MAX_POSITION for position in found):
+            raise InvalidInput(
+                f"{self.path}: array {self._columns.chunk_position} holds what is no position"
+            )
+        return found
 
 
 def _strings(keys: NDArray[Any]) -> list[str]:

@@ -106,7 +106,7 @@ class ParquetVectors:
             zip(
                 keys,
                 self._optional(batch, self._columns.chunk_position, pa.int32()),
-                self._optional(batch, self._columns.text_hash, pa.binary()),
+                self._hashes(batch),
                 embeddings,
                 strict=True,
             )
@@ -139,6 +139,14 @@ class ParquetVectors:
                 f"{self.path}: column {name} is not of {wanted} ({reason})"
             ) from error
         return values
+
+    def _hashes(self, batch: pa.RecordBatch) -> Sequence[bytes | None]:
+        hashes = self._optional(batch, self._columns.text_hash, pa.binary())
+        if any(each is not None and len(each) != HASH_BYTES for each in hashes):
+            raise InvalidInput(
+                f"{self.path}: column {self._columns.text_hash} has not {HASH_BYTES} bytes a row"
+            )
+        return hashes
 
 
 def _text(metadata: dict[bytes, bytes], name: str) -> str | None:

@@ -38,8 +38,9 @@ class Columns:
     def found_in(self, names: Sequence[str], path: Path) -> "Columns":
         """These columns, without the optional ones that a file lacks; InvalidInput otherwise."""
         for name in (self.key, self.embedding, self.chunk_position, self.text_hash):
-            if name is not None and name not in names:
-                raise InvalidInput(f"{path} has no column {name}; it has {', '.join(names)}")
+            if name is not None and names.count(name) != 1:
+                how = "more than one" if name in names else "no"
+                raise InvalidInput(f"{path} has {how} column {name}; it has {', '.join(names)}")
         return Columns(
             self.key,
             self.embedding,

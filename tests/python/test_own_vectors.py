@@ -519,6 +519,11 @@ WRONG: list[tuple[Callable[[Path], Path], str]] = [
     (npz(document_key=["7", "7"]), "document '7' is given twice"),
     (npz(document_key=[0.5, 1]), "array document_key must hold strings"),
     (npz(position=["0", "0"]), "array position must hold whole numbers"),
+    (npz(position=[-1, 0]), "array position holds what is no position"),
+    (npz(position=[2**40, 0]), "array position holds what is no position"),
+    (npz(document_key=["7", "a\0b"]), "invalid byte sequence"),
+    (npz(document_key=["7", "\ud800"]), "cannot be written as UTF-8"),
+    (npz(document_key=np.array([b"7", b"\xff"])), "v.npz cannot be read"),
     (npz(text_hash=np.zeros((2, 31), np.uint8)), "array text_hash must hold 32 bytes"),
     (npz(signature=np.array("{")), "v.npz: its signature cannot be read"),
     (npz(signature=np.array('{"model": "m"}')), "has missing or unknown entries"),
@@ -534,6 +539,7 @@ WRONG_PARQUET: list[tuple[Callable[[Path], Path], str]] = [
     (parquet(embedding=[[1.0] * 16, [None] * 16]), SECOND + "holds NaN or null"),
     (parquet(embedding=[None, [7e4] * 16]), SECOND + "holds a number beyond 65504"),
     (parquet(embedding=[[[1.0] * 16]] * 2), "holds multivector embeddings, space hashing:16 dense"),
+    (parquet(text_hash=["a" * 64, "b" * 64]), "column text_hash has not 32 bytes a row"),
     (parquet(position=["first", "0"]), "column position is not of int32"),
     (parquet(position=[-1, 2**40]), "column position is not of int32"),
 ]
@@ -669,13 +675,22 @@ def test_the_commands(
     again = run("import", collection, path, "--json").json
     assert (again["space"], again["created"], again["stale"]) == ("hashing:16", False, 1)
     assert "no dense space is active" not in again
+    (tmp_path / "folder.npz").mkdir()
     for arguments, message in {
         ("import", collection): "give a file or a table to import from, and not both",
-        ("import", "none", path): "collection none does not exist",
+        ("import", "nowhere", path): "collection nowhere does not exist",
         ("import", collection, "--table", "nowhere", "--space", "hashing:16"): "no table or view",
         ("import", collection, path, "--key", "id"): "has no column id; it has document_key,",
         ("export", collection, "v.csv", "--space", "hashing:16"): "must end in .parquet or .npz",
+        (
+            "export",
+            collection,
+            str(tmp_path / "folder.npz"),
+            "--space",
+            "hashing:16",
+        ): "written (Is",
         ("export", collection, "/none/v.npz", "--space", "hashing:16"): "/none does not exist",
         ("export", collection, "v.npz", "--kind", "thin"): "kind must be one of dense",
     }.items():
-        assert message in run(*arguments).error
+        failed = run(*arguments)
+        assert failed.code == 1 and message in failed.err.splitlines()[-1]
