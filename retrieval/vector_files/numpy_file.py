@@ -1,33 +1,26 @@
 """Dense embeddings in NumPy's files: an archive of arrays, or one array beside a list of keys."""
 
-import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from retrieval.embedding import Kind
 from retrieval.errors import InvalidInput
-from retrieval.vector_files.packing import Packing, unpacked_dense
+from retrieval.vector_files.array_stream import ArrayStream
+from retrieval.vector_files.packing import Packing
 from retrieval.vector_files.vector_file import (
-    EMBEDDING,
     HASH_BYTES,
-    KEY,
-    POSITION,
     SIGNATURE,
     SPACE,
-    TEXT_HASH,
     Columns,
     Origin,
     Row,
-    partial_path,
     readable,
     row_name,
 )
@@ -37,46 +30,11 @@ KEYS_SUFFIX = ".txt"
 MAX_POSITION = 2**31 - 1
 # as many numbers are read at once
 SLICE_NUMBERS = 1_000_000
-# a key has at most 2,000 bytes; what a signature says is longer
-LARGEST_ITEM = 1_000_000
 
 BROKEN = (
     *(zipfile.BadZipFile, zlib.error, EOFError, ValueError),
     *(SyntaxError, NotImplementedError, RuntimeError),
 )
-
-
-class ArrayStream:
-    """An array that is read from its beginning to its end, some rows at a time."""
-
-    def __init__(self, stream: IO[bytes], path: Path, name: str) -> None:
-        self._stream, self._where = stream, f"{path}: array {name}"
-        version = npy.read_magic(stream)
-        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-        if version not in read_header:
-            raise InvalidInput(f"{self._where} is of a version of the format that is not read")
-        self.shape, by_columns, self.dtype = read_header[version](stream)
-        if self.dtype.hasobject:
-            raise InvalidInput(
-                f"{self._where} holds Python objects, which are not read: store strings or numbers"
-            )
-        if by_columns and len(self.shape) > 1:
-            raise InvalidInput(f"{self._where} is stored by columns: use numpy.ascontiguousarray")
-        if self.dtype.itemsize > LARGEST_ITEM:
-            raise InvalidInput(f"{self._where} holds strings of more than {LARGEST_ITEM} bytes")
-
-    @property
-    def row_size(self) -> int:
-        """How many numbers or strings a row has."""
-        return int(np.prod(self.shape[1:]))
-
-    def take(self, count: int) -> NDArray[Any]:
-        """The next rows."""
-        size = count * self.row_size * self.dtype.itemsize
-        data = self._stream.read(size)
-        if len(data) < size:
-            raise InvalidInput(f"{self._where} ends early")
-        return np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
 
 
 class _Arrays:
@@ -238,63 +196,3 @@ class NpyFile(_Arrays):
                 keys = [next(lines).rstrip("\n") for _ in range(count)]
                 packed = self._pack(self._array.take(count), start, keys, packing)
                 yield [(key, None, None, each) for key, each in zip(keys, packed, strict=True)]
-
-
-class NpzWriter:
-    """Writes the arrays that `NpzFile` reads; embeddings are float16, as they are stored."""
-
-    def __init__(self, path: Path, origin: Origin) -> None:
-        self._path, self._origin = path, origin
-        self._embeddings = TemporaryFile(dir=path.parent)  # noqa: SIM115
-        self._keys: list[str] = []
-        self._positions: list[int] = []
-        self._hashes = bytearray()
-        self._dimensions = 0
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Add rows."""
-        if not rows:
-            return
-        keys, positions, hashes, packed = zip(*rows, strict=True)
-        vectors = unpacked_dense(packed)
-        self._dimensions = vectors.shape[1]
-        self._embeddings.write(vectors.tobytes())
-        self._keys += keys
-        self._positions += positions
-        for each in hashes:
-            self._hashes += each
-
-    def finish(self) -> None:
-        """Put the archive together."""
-        arrays = {
-            KEY: np.array(self._keys, dtype=str),
-            POSITION: np.array(self._positions, dtype=np.int32),
-            TEXT_HASH: np.frombuffer(self._hashes, np.uint8).reshape(-1, HASH_BYTES),
-            **{name: np.array(each) for name, each in self._origin.written().items()},
-        }
-        partial = partial_path(self._path)
-        try:
-            with zipfile.ZipFile(partial, "w", allowZip64=True) as archive:
-                for name, array in arrays.items():
-                    with archive.open(name + SUFFIX, "w", force_zip64=True) as member:
-                        npy.write_array(member, array, allow_pickle=False)
-                with archive.open(EMBEDDING + SUFFIX, "w", force_zip64=True) as member:
-                    self._write_embeddings(member)
-            partial.replace(self._path)
-        finally:
-            self.discard()
-
-    def _write_embeddings(self, member: IO[bytes]) -> None:
-        header = {
-            "descr": npy.dtype_to_descr(np.dtype(np.float16)),
-            "fortran_order": False,
-            "shape": (len(self._keys), self._dimensions),
-        }
-        npy.write_array_header_1_0(member, header)
-        self._embeddings.seek(0)
-        shutil.copyfileobj(self._embeddings, member, 1 << 20)
-
-    def discard(self) -> None:
-        """Remove what is not finished."""
-        self._embeddings.close()
-        partial_path(self._path).unlink(missing_ok=True)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from retrieval.embedding import Kind
 from retrieval.errors import ConfigurationError, InvalidInput
-from retrieval.vector_files.numpy_file import NpyFile, NpzFile, NpzWriter
+from retrieval.vector_files.numpy_file import NpyFile, NpzFile
+from retrieval.vector_files.numpy_writer import NpzWriter
 from retrieval.vector_files.vector_file import Columns, Origin, VectorFile, VectorFileWriter
 
 FORMATS = (".parquet", ".npz", ".npy")
@@ -39,7 +40,7 @@ def create_vector_file(path: Path, kind: Kind, dimensions: int, origin: Origin) 
             raise InvalidInput(f"{path}: embeddings that are {kind} go into .parquet")
         return NpzWriter(path, origin)
     _check_arrow(path)
-    from retrieval.vector_files.parquet_file import ParquetVectorsWriter
+    from retrieval.vector_files.parquet_writer import ParquetVectorsWriter
 
     return ParquetVectorsWriter(path, kind, dimensions, origin)
 

@@ -86,11 +86,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "BATCH_ROWS", 5)
     monkeypatch.setattr(numpy_file, "SLICE_NUMBERS", 16 * 7)
     try:
-        from retrieval.vector_files import parquet_file
+        from retrieval.vector_files import parquet_file, parquet_writer
     except ImportError:
         return
-    monkeypatch.setattr(parquet_file, "GROUP_NUMBERS", 16 * 6)
-    monkeypatch.setattr(parquet_file, "BATCH_ROWS", dict.fromkeys(EMBEDDERS, 4))
+    monkeypatch.setattr(parquet_writer, "GROUP_NUMBERS", 16 * 6)
+    for module in (parquet_file, parquet_writer):
+        monkeypatch.setattr(module, "BATCH_ROWS", dict.fromkeys(EMBEDDERS, 4))
 
 
 def hits(retriever: Retriever, collection: str, kind: str, query: str) -> list[tuple[Any, ...]]:
@@ -339,7 +340,7 @@ def rows_of(path: Path, **columns: Any) -> dict[str, Any]:
     return columns
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keyed(opened: Retriever) -> str:
     """A collection whose documents are called by two numbers and a UUID."""
     name = next(names)
@@ -391,15 +392,16 @@ def test_parquet_of_any_types(
     assert key[-1] in "79" and vector == [1] + [0] * 15
 
 
-@pytest.mark.parametrize("kind", ["U", "S", "int64"])
-@pytest.mark.parametrize("numbers", ["float64", "float16", ">f4", "int8"])
+@pytest.mark.parametrize(
+    ("kind", "numbers"), [("U", "float64"), ("S", "float16"), ("int64", ">f4"), ("U", "int8")]
+)
 def test_numpy_of_any_types(
     opened: Retriever, keyed: str, tmp_path: Path, kind: str, numbers: str
 ) -> None:
     vectors = np.arange(32, dtype=numbers).reshape(2, 16)
     np.savez(tmp_path / "v.npz", k=np.array([8, 7]).astype(kind), v=vectors)
     imported = opened.spaces.import_embeddings(
-        keyed, tmp_path / "v.npz", key="k", embedding="v", trust=True
+        keyed, tmp_path / "v.npz", space="hashing:16", key="k", embedding="v", trust=True
     )
     assert (imported.imported, imported.unknown_keys) == (2, 0)
     assert stored(opened, keyed)["7", 0] == list(range(16, 32))
@@ -408,7 +410,9 @@ def test_numpy_of_any_types(
 def test_a_matrix_beside_a_list_of_keys(opened: Retriever, keyed: str, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.arange(32, dtype=np.float32).reshape(2, 16))
     (tmp_path / "v.txt").write_text("\ufeff7\r\n8", encoding="utf-8")
-    imported = opened.spaces.import_embeddings(keyed, str(tmp_path / "v.npy"), trust=True)
+    imported = opened.spaces.import_embeddings(
+        keyed, str(tmp_path / "v.npy"), space="hashing:16", trust=True
+    )
     assert (imported.imported, imported.unknown_keys) == (2, 0)
     assert stored(opened, keyed)["8", 0] == list(range(16, 32))
 
