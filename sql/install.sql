@@ -89,6 +89,9 @@ where e.extname = 'vector';
 \ir put_token_embeddings.sql
 \ir missing_embeddings.sql
 \ir cached_embeddings.sql
+\ir imported_rows.sql
+\ir import_embeddings.sql
+\ir export_embeddings.sql
 \ir neighbouring_chunks.sql
 \ir passages.sql
 \ir highlight.sql

@@ -6574,6 +6574,318 @@ comment on function retrieval.trim_embedding_cache(bigint) is
 'Removes what was used longest ago from the embedding cache, until it holds no more than so many bytes; returns how many embeddings.';
 -- end
 
+-- begin sql/imported_rows.sql
+-- How the rows of a table or view read as embeddings of a collection's chunks, and what can be wrong with them.
+
+-- What the model sees of a chunk: title, context and content, on lines of their own.
+create or replace function retrieval._embedded_text_hash(title text, context text, content text)
+    returns bytea
+    language sql stable parallel safe
+    return sha256(convert_to(concat_ws(E'\n', nullif(title, ''), nullif(context, ''), nullif(content, '')), 'UTF8'));
+
+comment on function retrieval._embedded_text_hash(text, text, text) is
+'What stands for the text of a chunk in the embedding cache and in exports: the SHA-256 of its UTF-8.';
+
+create or replace function retrieval._column_type(table_name regclass, parameter text, column_name text)
+    returns text
+    language plpgsql stable
+    set search_path from current
+as $$
+declare
+    base_type oid;
+begin
+    with recursive types as (
+        select a.atttypid as type from pg_catalog.pg_attribute a
+        where a.attrelid = table_name and a.attname = column_name and a.attnum > 0 and not a.attisdropped
+        union all
+        select y.typbasetype from types join pg_catalog.pg_type y on y.oid = types.type where y.typtype = 'd')
+    select t.type into base_type from types t join pg_catalog.pg_type y on y.oid = t.type where y.typtype <> 'd';
+    if not found then
+        raise exception '%: % has no column %', parameter, table_name, coalesce(quote_ident(column_name), 'null')
+            using errcode = 'invalid_parameter_value',
+                  hint = (select 'It has ' || string_agg(quote_ident(a.attname), ', ' order by a.attnum) || '.' from pg_catalog.pg_attribute a
+                          where a.attrelid = table_name and a.attnum > 0 and not a.attisdropped);
+    end if;
+    return format_type(base_type, null);
+end;
+$$;
+
+comment on function retrieval._column_type(regclass, text, text) is
+'The type of a column, of a domain the one beneath; 22023 where there is no such column.';
+
+create or replace function retrieval._imported_rows(
+    target retrieval.spaces, table_name regclass, key text, embedding text, chunk_position text, text_hash text)
+    returns text
+    language plpgsql stable
+as $$
+declare
+    attached retrieval.attached_tables;
+begin
+    attached.key_columns := coalesce(nullif(retrieval._column_names(key), '{}'), '{null}');
+    perform retrieval._column_type(table_name, 'key', k.name) from unnest(attached.key_columns) k(name);
+    if chunk_position is not null then
+        perform retrieval._column_type(table_name, 'chunk_position', chunk_position);
+    end if;
+    if text_hash is not null and retrieval._column_type(table_name, 'text_hash', text_hash) <> 'bytea' then
+        raise exception 'text_hash: column % of % is not of type bytea', quote_ident(text_hash), table_name using errcode = 'invalid_parameter_value';
+    end if;
+    return format(
+        'select r.document_key, r.position, r.embedding, d.document_id, c.chunk_id, %1$s as is_stale
+         from (select %2$s as document_key, %3$s as position, %4$s as text_hash, t.%5$I as embedding from %6$s t) r
+         left join retrieval.documents d on d.collection_id = %7$s and d.document_key = r.document_key
+         left join retrieval.chunks c on c.collection_id = %7$s and c.document_id = d.document_id and c.position = coalesce(r.position, 0)',
+        case when text_hash is null then 'false'
+             else 'coalesce(c.chunk_id is not null and r.text_hash <> retrieval._embedded_text_hash(c.title, c.context, c.content), false)' end,
+        retrieval._key_expression(attached, table_name),
+        case when chunk_position is null then 'null::integer' else format('t.%I::integer', chunk_position) end,
+        case when text_hash is null then 'null::bytea' else format('t.%I', text_hash) end,
+        embedding, table_name, target.collection_id);
+end;
+$$;
+
+comment on function retrieval._imported_rows(retrieval.spaces, regclass, text, text, text, text) is
+'The SQL that reads the rows of a table with the chunks they are for: document_key, position, embedding, document_id, chunk_id and is_stale, where the chunk has another text.';
+
+create or replace function retrieval._row_name()
+    returns text
+    language sql immutable
+    return $name$'document ' || coalesce(quote_literal(m.document_key), 'null') || coalesce(', position ' || m.position, '')$name$;
+
+comment on function retrieval._row_name() is 'The SQL that names such a row m.';
+
+create or replace function retrieval._check_imported_keys(target retrieval.spaces, imported_rows text)
+    returns void
+    language plpgsql stable
+as $$
+declare
+    wrong text;
+begin
+    execute format(
+        'select %s from (%s) m join retrieval.chunks o on o.collection_id = %s and o.document_id = m.document_id and o.position > 0
+         where m.position is null and m.embedding is not null limit 1', retrieval._row_name(), imported_rows, target.collection_id) into wrong;
+    if wrong is not null then
+        raise exception '% has several chunks, and its row does not say which of them is meant', wrong
+            using errcode = 'invalid_parameter_value', hint = 'Name a column of positions, which count from 0, as chunk_position.';
+    end if;
+    execute format(
+        'select %s from (%s) m where m.embedding is not null and m.chunk_id is not null
+         group by m.chunk_id, m.document_key, m.position having count(*) > 1 limit 1', retrieval._row_name(), imported_rows) into wrong;
+    if wrong is not null then
+        raise exception '% is given twice', wrong using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_imported_keys(retrieval.spaces, text) is
+'22023 where such rows do not say which chunk they are for, or two say the same.';
+
+-- The order matters: the later questions cannot be asked of every embedding.
+create or replace function retrieval._unfitness(target retrieval.spaces, embedding_type text)
+    returns text
+    language plpgsql immutable
+as $$
+declare
+    dimensions constant text := case when embedding_type = 'sparsevec' then 'split_part(m.embedding::text, ''/'', 2)::integer'
+        when embedding_type like '%[]' then 'cardinality(m.embedding)' else 'vector_dims(m.embedding)' end;
+    elements constant text := format('unnest(m.embedding%s) x', case when embedding_type in ('vector', 'halfvec') then '::real[]' end);
+    questions text[];
+begin
+    if target.kind = 'multivector' then
+        return format('case when not coalesce(retrieval._are_token_embeddings(m.embedding::halfvec[], %s, %L), false) then %L end',
+                      target.dimensions, target.metric, 'is not a list of vectors of space ' || quote_ident(target.name) || ', which have '
+                      || target.dimensions || ' dimensions' || case target.metric when 'cosine' then ' and are not all zeros' else '' end);
+    end if;
+    questions := array[format('when %1$s <> %2$s then ''has '' || %1$s || %3$L', dimensions, target.dimensions,
+                              format(' dimensions, space %I has %s', target.name, target.dimensions))];
+    if embedding_type like '%[]' then
+        questions := questions || array[
+            'when array_ndims(m.embedding) > 1 then ''is an array of arrays''',
+            format('when exists (select from %s where x is null) then ''holds null''', elements),
+            format('when exists (select from %s where x = ''NaN'') then ''holds NaN''', elements)];
+    end if;
+    if target.kind = 'dense' then
+        questions := questions || format('when exists (select from %s where abs(x) >= 65520) then ''holds a number beyond 65504, the last in half precision''', elements);
+    end if;
+    if target.metric = 'cosine' then
+        questions := questions || format('when l2_norm(m.embedding::%s) = 0 then ''is all zeros, which has no cosine with anything''',
+                                         case target.kind when 'dense' then 'halfvec' else 'sparsevec' end);
+    end if;
+    return format('case %s end', array_to_string(questions, ' '));
+end;
+$$;
+
+comment on function retrieval._unfitness(retrieval.spaces, text) is
+'The SQL that says of such a row m what keeps its embedding out of a space; null where nothing does.';
+-- end
+
+-- begin sql/import_embeddings.sql
+-- Embeddings that exist already go from a column of a table or view into a space.
+
+create or replace function retrieval._check_embedding_type(target retrieval.spaces, table_name regclass, embedding text)
+    returns text
+    language plpgsql stable
+as $$
+declare
+    found_type constant text := retrieval._column_type(table_name, 'embedding', embedding);
+    types constant text[] := case target.kind when 'dense' then array['vector', 'halfvec', 'real[]', 'double precision[]']
+                                  when 'sparse' then array['sparsevec'] else array['halfvec[]', 'vector[]'] end;
+begin
+    if found_type <> all (types) then
+        raise exception 'embedding: column % of % is of type %, not % as the % space needs',
+                        quote_ident(embedding), table_name, found_type, array_to_string(types, ' or '), target.kind
+            using errcode = 'invalid_parameter_value', hint = 'A view of the table can cast it.';
+    end if;
+    return found_type;
+end;
+$$;
+
+comment on function retrieval._check_embedding_type(retrieval.spaces, regclass, text) is
+'The type of a column that holds embeddings; 22023 where a space cannot take them.';
+
+-- The partition's checks refuse what does not fit; only then is the row looked for that is to be named.
+create or replace function retrieval._store_imported(target retrieval.spaces, imported_rows text, embedding_type text)
+    returns bigint
+    language plpgsql
+    set search_path from current
+as $$
+declare
+    stored bigint;
+    wrong text;
+begin
+    execute format(
+        'insert into retrieval.%1$I (space_id, collection_id, chunk_id, %2$I)
+         select %3$s, %4$s, c.chunk_id, %5$s
+         from (%6$s) m
+         join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = m.chunk_id
+         where m.embedding is not null and not m.is_stale
+         order by c.chunk_id  -- one order for all, so that two writers cannot deadlock
+         for key share of c
+         on conflict (chunk_id, space_id) do update set %2$I = excluded.%2$I',
+        retrieval._embedding_table(target.kind), case target.kind when 'multivector' then 'embeddings' else 'embedding' end,
+        target.space_id, target.collection_id,
+        case when target.kind = 'multivector' then 'm.embedding::halfvec[]' when target.kind = 'dense' then 'm.embedding::halfvec'
+             when target.index_method <> 'hnsw' then 'm.embedding'
+             else 'case when retrieval._count_nonzeros(m.embedding) > 1000 then retrieval.keep_largest(m.embedding, 1000) else m.embedding end' end,
+        imported_rows);
+    get diagnostics stored = row_count;
+    return stored;
+exception when data_exception or integrity_constraint_violation then
+    execute format(
+        'select u.name || '': the embedding '' || u.reason
+         from (select %s as name, %s as reason from (%s) m where m.embedding is not null and m.chunk_id is not null and not m.is_stale) u
+         where u.reason is not null order by u.name limit 1',
+        retrieval._row_name(), retrieval._unfitness(target, embedding_type), imported_rows) into wrong;
+    if wrong is null then
+        raise;
+    end if;
+    raise exception '%', wrong using errcode = 'invalid_parameter_value';
+end;
+$$;
+
+comment on function retrieval._store_imported(retrieval.spaces, text, text) is
+'Stores the embeddings that rows hold and returns how many; 22023 names the first row whose embedding the space cannot hold.';
+
+create or replace function retrieval.import_embeddings(
+    collection text, space text, table_name regclass, key text, embedding text,
+    chunk_position text default null, text_hash text default null, signature jsonb default null)
+    returns table (imported bigint, unknown_keys bigint, stale bigint, nulls bigint, missing bigint, unknown_examples text[])
+    language plpgsql
+    set search_path from current
+    set datestyle = 'ISO, YMD'  -- the keys of attached tables are written so
+    set intervalstyle = 'postgres'
+    set timezone = 'UTC'
+as $$
+declare
+    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, case when space is null then 'dense' end);
+    embedding_type text;
+    imported_rows text;
+begin
+    perform retrieval._check_signature(target, signature);
+    if table_name is null then
+        raise exception 'table_name must not be null' using errcode = 'invalid_parameter_value';
+    end if;
+    embedding_type := retrieval._check_embedding_type(target, table_name, embedding);
+    imported_rows := retrieval._imported_rows(target, table_name, key, embedding, chunk_position, text_hash);
+    perform retrieval._check_imported_keys(target, imported_rows);
+    execute format(
+        'select count(*) filter (where m.chunk_id is null and m.embedding is not null), count(*) filter (where m.is_stale and m.embedding is not null),
+                count(*) filter (where m.embedding is null)
+         from (%s) m', imported_rows) into unknown_keys, stale, nulls;
+    if unknown_keys > 0 then
+        execute format(
+            'select array(select coalesce(m.document_key, ''null'') || coalesce('', position '' || m.position, '''')
+                          from (%s) m where m.chunk_id is null and m.embedding is not null order by m.document_key, m.position limit 5)',
+            imported_rows) into unknown_examples;
+    end if;
+    imported := retrieval._store_imported(target, imported_rows, embedding_type);
+    missing := retrieval._count_missing(target);
+    return next;
+end;
+$$;
+
+comment on function retrieval.import_embeddings(text, text, regclass, text, text, text, text, jsonb) is
+'Stores the embeddings that a table or view holds in a space (null: the active dense one), replacing those that are there. key names the column of document keys, cast to text, or several as attach_table does; embedding a column of type vector, halfvec, real[] or double precision[], for a sparse space sparsevec, for a multivector space halfvec[] or vector[] (of more than the 1,000 elements that a sparse HNSW index holds the largest are kept); chunk_position the column of positions, from 0, without which a document must have one chunk; text_hash a bytea column with the SHA-256 of the embedded text, as export_embeddings gives it. Where a signature is given it must equal the space''s. One row: how many were imported; passed over because there is no such chunk (unknown_keys; the first five are unknown_examples), because the chunk has another text now (stale), because the embedding is null (nulls); and how many chunks have no embedding yet (missing). Nothing is stored where a row is given twice or its embedding does not fit: 22023 names it. In a space that has its index every row is added to it, so import into a new space before build_index.';
+-- end
+
+-- begin sql/export_embeddings.sql
+-- The embeddings of a space with what finds their chunks again, here or in another database: one function for each kind,
+-- because each has its own type.
+
+create or replace function retrieval._export_statement(target retrieval.spaces)
+    returns text
+    language sql immutable
+    return format(
+        'select d.document_key, c.position, retrieval._embedded_text_hash(c.title, c.context, c.content), e.%1$I
+         from retrieval.%2$I e
+         join retrieval.chunks c on c.collection_id = %3$s and c.chunk_id = e.chunk_id
+         join retrieval.documents d on d.collection_id = %3$s and d.document_id = c.document_id
+         where e.space_id = %4$s
+         order by e.chunk_id',
+        case target.kind when 'multivector' then 'embeddings' else 'embedding' end, retrieval._embedding_table(target.kind),
+        target.collection_id, target.space_id);
+
+comment on function retrieval._export_statement(retrieval.spaces) is 'The SQL that reads a space''s embeddings for an export.';
+
+create or replace function retrieval.export_embeddings(collection text, space text default null)
+    returns table (document_key text, "position" integer, text_hash bytea, embedding halfvec)
+    language plpgsql stable rows 100000
+    set search_path from current
+as $$
+begin
+    return query execute retrieval._export_statement(retrieval._space(retrieval._collection(collection), space));
+end;
+$$;
+
+comment on function retrieval.export_embeddings(text, text) is
+'The embeddings of a dense space (null: the active one) with the key of their document, the position of their chunk and the SHA-256 of the text that was embedded (title, context and content of the chunk, without the empty ones, joined by line breaks, in UTF-8), in the order in which the chunks were stored. What import_embeddings reads back, also in another database.';
+
+create or replace function retrieval.export_sparse_embeddings(collection text, space text default null)
+    returns table (document_key text, "position" integer, text_hash bytea, embedding sparsevec)
+    language plpgsql stable rows 100000
+    set search_path from current
+as $$
+begin
+    return query execute retrieval._export_statement(retrieval._space(retrieval._collection(collection), space, 'sparse'));
+end;
+$$;
+
+comment on function retrieval.export_sparse_embeddings(text, text) is
+'The embeddings of a sparse space (null: the active one), as export_embeddings gives those of a dense one.';
+
+create or replace function retrieval.export_token_embeddings(collection text, space text default null)
+    returns table (document_key text, "position" integer, text_hash bytea, embeddings halfvec[])
+    language plpgsql stable rows 100000
+    set search_path from current
+as $$
+begin
+    return query execute retrieval._export_statement(retrieval._space(retrieval._collection(collection), space, 'multivector'));
+end;
+$$;
+
+comment on function retrieval.export_token_embeddings(text, text) is
+'The embeddings of a multivector space (null: the active one), as export_embeddings gives those of a dense one.';
+-- end
+
 -- begin sql/neighbouring_chunks.sql
 -- The chunks around one, for reading on from a hit.
 

@@ -7,7 +7,7 @@ import typer
 from rich.filesize import decimal
 
 from retrieval.cli import space_options as options
-from retrieval.cli import spaces_measured, spaces_moved
+from retrieval.cli import spaces_measured, spaces_moved, spaces_vectors
 from retrieval.cli.options import DatabaseUrl, Json
 from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, say, table
 from retrieval.cli.phases import Phases
@@ -171,6 +171,8 @@ def drop(
 app.command()(spaces_moved.migrate)
 app.command()(spaces_moved.compare)
 app.command()(spaces_moved.align)
+app.command("import")(spaces_vectors.import_embeddings)
+app.command("export")(spaces_vectors.export_embeddings)
 app.command()(spaces_measured.estimate)
 app.command()(spaces_measured.tune)
 app.command()(spaces_measured.adapt)

@@ -48,7 +48,15 @@ from retrieval.orm.searches import (
     semantic_search,
     sparse_search,
 )
-from retrieval.orm.stored import list_spaces, neighbouring_chunks, written_spaces
+from retrieval.orm.stored import (
+    export_embeddings,
+    export_sparse_embeddings,
+    export_token_embeddings,
+    import_embeddings,
+    list_spaces,
+    neighbouring_chunks,
+    written_spaces,
+)
 
 __all__ = [
     "LEGS",
@@ -77,9 +85,13 @@ __all__ = [
     "diversify",
     "document_search",
     "explain_search",
+    "export_embeddings",
+    "export_sparse_embeddings",
+    "export_token_embeddings",
     "facets",
     "fuse",
     "hybrid_search",
+    "import_embeddings",
     "keyword_search",
     "late_interaction_search",
     "list_spaces",

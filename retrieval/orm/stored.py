@@ -1,14 +1,27 @@
-"""What is stored, as selectables: neighbours of a chunk, and the spaces of a collection."""
+"""What is stored, as selectables: neighbours of a chunk, spaces, and their embeddings."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text, column
+from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Integer,
+    LargeBinary,
+    Text,
+    column,
+    literal,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from retrieval.orm.functions import call
 from retrieval.orm.models import Base, Chunk, Space
+from retrieval.orm.vector_array import VectorArray
 
 
 def _columns_of(mapped: type[Base]) -> list[ColumnClause[Any]]:
@@ -59,3 +72,69 @@ def list_spaces(collection: str) -> TableValuedAlias:
         column("activated_at", DateTime(timezone=True)),
     ]
     return call("list_spaces", collection=collection).table_valued(*columns, name="spaces")
+
+
+def import_embeddings(
+    collection: str,
+    space: str | None,
+    table_name: str,
+    key: str,
+    embedding: str,
+    *,
+    chunk_position: str | None = None,
+    text_hash: str | None = None,
+    signature: Mapping[str, Any] | None = None,
+) -> TableValuedAlias:
+    """Store the embeddings that a table or view holds in a space, and say how many.
+
+    Selecting from it is what stores them.
+    """
+    columns: list[ColumnClause[Any]] = [
+        column("imported", BigInteger),
+        column("unknown_keys", BigInteger),
+        column("stale", BigInteger),
+        column("nulls", BigInteger),
+        column("missing", BigInteger),
+        column("unknown_examples", ARRAY(Text)),
+    ]
+    called = call(
+        "import_embeddings",
+        collection=collection,
+        space=literal(space, Text()),  # null is the active one; there is no default
+        table_name=table_name,
+        key=key,
+        embedding=embedding,
+        chunk_position=chunk_position,
+        text_hash=text_hash,
+        signature=signature,
+    )
+    return called.table_valued(*columns, name="imported")
+
+
+def export_embeddings(collection: str, space: str | None = None) -> TableValuedAlias:
+    """The embeddings of a dense space, with what finds their chunks again."""
+    return _exported("export_embeddings", collection, space, column("embedding", HALFVEC))
+
+
+def export_sparse_embeddings(collection: str, space: str | None = None) -> TableValuedAlias:
+    """The embeddings of a sparse space, with what finds their chunks again."""
+    return _exported("export_sparse_embeddings", collection, space, column("embedding", SPARSEVEC))
+
+
+def export_token_embeddings(collection: str, space: str | None = None) -> TableValuedAlias:
+    """The embeddings of a multivector space, with what finds their chunks again."""
+    embeddings = column("embeddings", VectorArray(HALFVEC))
+    return _exported("export_token_embeddings", collection, space, embeddings)
+
+
+def _exported(
+    function: str, collection: str, space: str | None, embedding: ColumnClause[Any]
+) -> TableValuedAlias:
+    columns: list[ColumnClause[Any]] = [
+        column("document_key", Text),
+        column("position", Integer),
+        column("text_hash", LargeBinary),
+        embedding,
+    ]
+    called = call(function, collection=collection, space=space)
+    return called.table_valued(*columns, name="exported")

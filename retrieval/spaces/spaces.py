@@ -1,6 +1,7 @@
 """Everything that a Python program does with the spaces of a collection."""
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,6 +13,8 @@ from retrieval.spaces import steps
 from retrieval.spaces.adapt import AdaptedSpace, adapt_steps
 from retrieval.spaces.align import AlignedSpace, align_steps
 from retrieval.spaces.compare import Comparison
+from retrieval.spaces.export_embeddings import export_steps
+from retrieval.spaces.import_embeddings import ImportedEmbeddings, import_steps
 from retrieval.spaces.index import build_index_steps
 from retrieval.spaces.judgements import Judgements
 from retrieval.spaces.migrate import Migration, migrate_steps
@@ -20,6 +23,7 @@ from retrieval.spaces.steps import IndexProgress, SpaceEstimate
 from retrieval.spaces.summary import SpaceSummary
 from retrieval.spaces.tune import Tuning, tune_steps
 from retrieval.steps import Result, Steps
+from retrieval.vector_files import Columns
 
 Caller = Connection | Session | None
 Drive = Callable[[Steps[Any], Caller], Any]
@@ -266,6 +270,63 @@ class Spaces:
     ) -> bool:
         """Remove a space's query adapter; returns whether there was one."""
         return self._run(steps.drop_adapter_steps(collection, space), connection)
+
+    def import_embeddings(
+        self,
+        collection: str,
+        source: str | PathLike[str] | None = None,
+        *,
+        table: str | None = None,
+        space: str | None = None,
+        key: str = "document_key",
+        embedding: str = "embedding",
+        chunk_position: str | None = None,
+        text_hash: str | None = None,
+        trust: bool = False,
+        on_progress: Progress | None = None,
+        connection: Caller = None,
+    ) -> ImportedEmbeddings:
+        """Store embeddings that exist already, from a Parquet or NumPy file or a table.
+
+        A file that `export_embeddings` wrote brings its signature along: another model's is
+        refused, and a space that does not exist is created from it. `trust` is the caller's word
+        where the file or the table has none. The other names are those of columns, see
+        `retrieval.import_embeddings`; in a file, `position` and `text_hash` are used if they are
+        there. All are stored, or none.
+        """
+        return self._run(
+            import_steps(
+                collection,
+                source,
+                self._known,
+                table=table,
+                space=space,
+                columns=Columns(key, embedding, chunk_position, text_hash),
+                trust=trust,
+                on_progress=on_progress,
+            ),
+            connection,
+        )
+
+    def export_embeddings(
+        self,
+        collection: str,
+        path: str | PathLike[str],
+        *,
+        space: str | None = None,
+        kind: Kind = "dense",
+        on_progress: Progress | None = None,
+        connection: Caller = None,
+    ) -> int:
+        """Write a space's embeddings to a .parquet or .npz file; returns how many there are.
+
+        Each with its document's key, its position and the hash of the text that was embedded, and
+        all with the signature of the space.
+        """
+        return self._run(
+            export_steps(collection, path, space=space, kind=kind, on_progress=on_progress),
+            connection,
+        )
 
     def estimate(
         self,

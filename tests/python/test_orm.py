@@ -24,6 +24,9 @@ SEARCHES: list[Callable[..., TableValuedAlias]] = [
     orm.sparse_search,
     orm.late_interaction_search,
     orm.list_spaces,
+    orm.export_embeddings,
+    orm.export_sparse_embeddings,
+    orm.export_token_embeddings,
     orm.neighbouring_chunks,
 ]
 DOCUMENTS = [
@@ -58,8 +61,10 @@ def example(search: Callable[..., TableValuedAlias]) -> TableValuedAlias:
     """The selectable with its required arguments."""
     if search is orm.neighbouring_chunks:
         return search(1)
-    if search is orm.list_spaces:
+    if search is orm.list_spaces or search.__name__.startswith("export"):
         return search("c")
+    if search is orm.import_embeddings:
+        return search("c", None, "hotels", "id", "embedding")
     if search is orm.sparse_search:
         return search("c", SparseHashingEmbedder().embed_query("warm"))
     if search is orm.late_interaction_search:
@@ -68,7 +73,9 @@ def example(search: Callable[..., TableValuedAlias]) -> TableValuedAlias:
     return search("c", vector if search is orm.semantic_search else "warm")
 
 
-@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.__name__)
+@pytest.mark.parametrize(
+    "search", [*SEARCHES, orm.import_embeddings], ids=lambda search: search.__name__
+)
 def test_parameters_and_columns_are_those_of_the_function(
     connection: Connection, search: Callable[..., TableValuedAlias]
 ) -> None:

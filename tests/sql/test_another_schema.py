@@ -1,6 +1,7 @@
 """pgvector may live where no search path leads."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -8,6 +9,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from statements import column, put, value
 
+from retrieval import Retriever
 from retrieval.database import open_engine, upgrade_schema
 
 KINDS = {
@@ -95,6 +97,33 @@ def test_searches_of_many_spaces(session: psycopg.Connection) -> None:
     assert len(explained["legs"]) == 7
     assert [hit["chunk_id"] for hit in explained["hits"]] == chunks[::-1]
     assert value(session, "select sampled from retrieval.calibrate('c')") == 0
+
+
+EXPORTS = {
+    **{"dense": "export_embeddings", "sparse": "export_sparse_embeddings"},
+    "multivector": "export_token_embeddings",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_a_table_and_from_a_file(
+    session: psycopg.Connection, empty_database_url: str, tmp_path: Path, kind: str
+) -> None:
+    _, function, embeddings = KINDS[kind]
+    session.execute(f"select retrieval.create_space('c', 's', 'm', 2, '{kind}')")
+    chunks = column(session, "select chunk_id from retrieval.missing_embeddings('c', 's')")
+    session.execute(f"select retrieval.{function}('c', 's', %s, {embeddings})", [chunks])
+    session.execute(f"create table k as select * from retrieval.{EXPORTS[kind]}('c', 's')")
+    name = "embeddings" if kind == "multivector" else "embedding"
+    imported = f"""select imported from retrieval.import_embeddings(
+        'c', 's', 'k', 'document_key', '{name}', text_hash => 'text_hash')"""
+    assert value(session, imported) == 2
+    if kind != "dense":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / ("v.npz" if kind == "dense" else "v.parquet")
+    with Retriever.open(empty_database_url) as retriever:
+        assert retriever.spaces.export_embeddings("c", path, space="s") == 2
+        assert retriever.spaces.import_embeddings("c", path, space="s", trust=True).imported == 2
 
 
 def test_what_else_takes_vectors(session: psycopg.Connection) -> None:
