@@ -5,6 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class FileTime(str):
+    """When a file was changed last, in ISO 8601: it says nothing about what is in the file.
+
+    Metadata with another time of this kind is the same document.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document, named by a key that is unique in its collection.

@@ -13,7 +13,9 @@ from retrieval.ingestion import IngestReport, Source
 from retrieval.search import Retriever
 
 Collection = Annotated[str, typer.Argument(help="Created if it does not exist.")]
-Paths = Annotated[list[Path], typer.Argument(help="Files and folders of text and Markdown.")]
+Paths = Annotated[list[Path], typer.Argument(help="Files and folders.")]
+
+DETECT_LANGUAGE = "Index each document by its own language, where its text leaves no doubt."
 
 
 def ingest(
@@ -24,14 +26,21 @@ def ingest(
     text_config: Annotated[
         str, typer.Option(help="Text-search configuration of a new collection.")
     ] = "english",
+    detect_language: Annotated[
+        bool, typer.Option("--detect-language", help=DETECT_LANGUAGE)
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Store files and folders; what has not changed is skipped, what has is replaced."""
+    """Store files and folders; what has not changed is skipped, what has is replaced.
+
+    Text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, EPUB and source code are one document a file, CSV
+    and JSON lines one a row. A folder gives its files of these kinds.
+    """
     with Retriever.open(database_url) as retriever:
         if collection not in {each.name for each in retriever.collections()}:
             embedder = create_embedder(model) if model else None
             retriever.create_collection(collection, embedder=embedder, text_config=text_config)
-        report = ingest_with_progress(retriever, collection, paths)
+        report = ingest_with_progress(retriever, collection, paths, detect_language)
     if json:
         print_json(report.as_json())
     else:
@@ -41,7 +50,10 @@ def ingest(
 
 
 def ingest_with_progress(
-    retriever: Retriever, collection: str, sources: Sequence[Source]
+    retriever: Retriever,
+    collection: str,
+    sources: Sequence[Source],
+    detect_language: bool = False,
 ) -> IngestReport:
     """Ingest while a bar on the error stream shows how far it is."""
     with progress_bar() as bar:
@@ -49,5 +61,6 @@ def ingest_with_progress(
         return retriever.ingest(
             collection,
             sources,
+            detect_language=detect_language,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

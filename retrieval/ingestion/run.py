@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
 from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.ingestion.chunk import chunk_document, embedding_text
 from retrieval.ingestion.fill import fill_space
-from retrieval.ingestion.load import find_files, load_documents
 from retrieval.ingestion.normalise import is_storable, normalise_text
 from retrieval.ingestion.report import Failure, IngestReport
 from retrieval.ingestion.store import (
@@ -31,6 +31,8 @@ from retrieval.ingestion.store import (
     stored_hashes,
     written_spaces,
 )
+from retrieval.loading import find_files, load_documents
+from retrieval.loading.language import with_language
 from retrieval.steps import Compute, Query, Steps
 
 Source = str | Path | Document
@@ -51,10 +53,13 @@ class IngestRun:
         sources: Iterable[Source] | Source,
         known_spaces: KnownSpaces,
         on_progress: Progress | None = None,
+        *,
+        detect_language: bool = False,
     ) -> None:
         self.collection = collection
         self.report = IngestReport()
         self._known_spaces = known_spaces
+        self._detect_language = detect_language
         self._on_progress = on_progress or (lambda done, total: None)
         self._spaces: dict[int, KnownSpace] = {}
         self._left_out: set[int] = set()
@@ -73,8 +78,8 @@ class IngestRun:
             known = yield Query(partial(self._known_hashes, batch=batch))
             prepared = yield Compute(partial(self._prepare, batch, known))
             yield from self._embed_and_store(prepared, known)
-            self._on_progress(self.report.done, self.total)
-        self._on_progress(self.report.done, self.total)  # with what failed after the last batch
+            self._report_progress()
+        self._report_progress()  # with what failed after the last batch
         filled = 0
         for space in self._spaces.values():
             filled += yield from fill_space(self.collection, space)
@@ -82,6 +87,11 @@ class IngestRun:
         if self.report.chunks or filled:
             yield from self._calibrate()
         return self.report
+
+    def _report_progress(self) -> None:
+        """A file may turn out to hold many documents."""
+        self.total = max(self.total, self.report.done)
+        self._on_progress(self.report.done, self.total)
 
     def _learn_spaces(self) -> Steps[None]:
         rows = yield Query(partial(written_spaces, collection=self.collection))
@@ -138,17 +148,16 @@ class IngestRun:
 
     def _load(self) -> Iterator[Document]:
         given = (replace(each, content=normalise_text(each.content)) for each in self._documents)
-        for document in (*given, *load_documents(self._files)):
+        for document in chain(given, load_documents(self._files)):
             if isinstance(document, LoadError):
-                source, _, reason = str(document).rpartition(": ")
-                self._fail(source, reason)
+                self._fail(document.source, document.reason)
             elif document.key in self._keys:
                 self._fail(document.key, "given twice in one run; the first one counts")
             elif not is_storable(document.key):
                 self._fail(repr(document.key), "a key cannot hold NUL or surrogates")
             else:
                 self._keys.add(document.key)
-                yield document
+                yield with_language(document) if self._detect_language else document
 
     def _known_hashes(
         self, connection: Connection, batch: Sequence[Document]

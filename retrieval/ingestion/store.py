@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from retrieval import orm
-from retrieval.document import Document
+from retrieval.document import Document, FileTime
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.ingestion.chunk import Chunk
@@ -29,12 +29,13 @@ class PreparedDocument:
 
 
 def content_hash(document: Document, max_tokens: int) -> str:
-    """SHA-256 over everything that decides what is stored for a document."""
+    """SHA-256 over everything that decides what is stored for a document, but the file's time."""
+    metadata = dict(document.metadata)
     parts = [
         document.title,
         document.source,
         document.content,
-        dict(document.metadata),
+        {name: value for name, value in metadata.items() if not isinstance(value, FileTime)},
         document.text_config,
         CHUNKER,
         max_tokens,

@@ -123,6 +123,7 @@ class AsyncRetriever(AsyncSearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        detect_language: bool = False,
         on_progress: Progress | None = None,
         connection: Caller = None,
     ) -> IngestReport:
@@ -130,11 +131,19 @@ class AsyncRetriever(AsyncSearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        `on_progress(done, total)` counts documents.
+        With `detect_language`, a document that says neither its language nor a text configuration
+        gets both, where its text leaves no doubt. `on_progress(done, total)` counts documents.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = await asyncio.to_thread(IngestRun, collection, sources, self._spaces, on_progress)
+        run = await asyncio.to_thread(
+            IngestRun,
+            collection,
+            sources,
+            self._spaces,
+            on_progress,
+            detect_language=detect_language,
+        )
         return await self._drive(run.steps(), connection)
 
     async def delete(

@@ -117,6 +117,7 @@ class Retriever(SearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        detect_language: bool = False,
         on_progress: Progress | None = None,
         connection: Connection | Session | None = None,
     ) -> IngestReport:
@@ -124,11 +125,14 @@ class Retriever(SearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        `on_progress(done, total)` counts documents.
+        With `detect_language`, a document that says neither its language nor a text configuration
+        gets both, where its text leaves no doubt. `on_progress(done, total)` counts documents.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = IngestRun(collection, sources, self._spaces, on_progress)
+        run = IngestRun(
+            collection, sources, self._spaces, on_progress, detect_language=detect_language
+        )
         return self._drive(run.steps(), connection)
 
     def delete(
