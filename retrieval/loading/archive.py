@@ -3,8 +3,10 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from typing import BinaryIO
+from zipfile import ZipFile, ZipInfo
 
+from retrieval.loading.extra import reading
 from retrieval.loading.source_file import CONTAINER_FACTOR, SourceFile
 
 MOST_MEMBERS = 20_000
@@ -25,21 +27,23 @@ def checked_archive(file: SourceFile, kind: str, largest_part: int) -> Iterator[
     """
     file.check_size(CONTAINER_FACTOR * file.limit)
     with file.open() as opened:
-        beginning = opened.read(len(OLE_SIGNATURE))
-        if not beginning:
-            raise file.error("an empty file")
-        if beginning == OLE_SIGNATURE:
-            is_encrypted = ENCRYPTED_PACKAGE in beginning + opened.read(CONTAINER_FACTOR * 2**20)
-            raise file.error(
-                "is protected by a password" if is_encrypted else f"not a {kind}, but an older kind"
-            )
-        try:
-            with ZipFile(opened) as archive:
-                _check(file, archive, largest_part)
-                yield archive
-        except (BadZipFile, NotImplementedError, EOFError) as error:
-            reason = str(error).replace(": ", ", ").lower()
-            raise file.error(f"a broken {kind} ({reason})") from error
+        _check_beginning(file, kind, opened)
+        with reading(file, kind):
+            archive = ZipFile(opened)
+            _check(file, archive, largest_part)
+        yield archive
+
+
+def _check_beginning(file: SourceFile, kind: str, opened: BinaryIO) -> None:
+    """Old and encrypted office documents are no archives, but tell what they are."""
+    beginning = opened.read(len(OLE_SIGNATURE))
+    if not beginning:
+        raise file.error("an empty file")
+    if beginning == OLE_SIGNATURE:
+        is_encrypted = ENCRYPTED_PACKAGE in opened.read(CONTAINER_FACTOR * file.limit)
+        raise file.error(
+            "is protected by a password" if is_encrypted else f"not a {kind}, but an older kind"
+        )
 
 
 def _check(file: SourceFile, archive: ZipFile, largest_part: int) -> None:

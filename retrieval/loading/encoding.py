@@ -29,6 +29,10 @@ OTHERS = (
     *("cp1253", "cp1255", "cp1256", "cp874"),
 )
 
+# those of Chinese, Japanese and Korean; two letters of ASCII read as one ideograph are rarely there
+USUAL_IDEOGRAPHS = ("gb2312", "big5", "shift_jis", "euc_kr")
+EVERYDAY = 0.95
+
 NUL_BYTES = "not text (it contains NUL bytes)"
 UNKNOWN = "not text (neither UTF-8 nor another encoding that is known)"
 
@@ -116,15 +120,20 @@ def _decode(data: bytes, declared: str | None) -> str:
 
 
 def _utf16_without_mark(block: bytes) -> Encoding:
-    """UTF-16 has its NULs in every other byte, and nothing but characters comes out of it."""
-    even, odd = block[::2].count(0), block[1::2].count(0)
-    if (even == 0) != (odd == 0):
-        name = "utf-16-le" if even == 0 else "utf-16-be"
-        text = block[: len(block) // 2 * 2].decode(name, "replace")
-        sound = sum(unicodedata.category(each)[0] != "C" or each.isspace() for each in text)
-        if text and sound == len(text) and "\ufffd" not in text[:-1]:
+    """UTF-16 has an even number of bytes, and nothing but usual characters comes out of it."""
+    for name in ("utf-16-le", "utf-16-be") if len(block) % 2 == 0 else ():
+        text = block.decode(name, "replace").rstrip("\ufffd")
+        sound = all(each.isspace() or unicodedata.category(each)[0] != "C" for each in text)
+        if sound and sum(map(_is_everyday, text)) >= EVERYDAY * len(text):
             return Encoding(name, "replace")
     raise NotText(NUL_BYTES)
+
+
+def _is_everyday(character: str) -> bool:
+    """Whether it is of an alphabet, or of the usual ideographs."""
+    return character < "\u2e80" or any(
+        character.encode(each, "ignore") for each in USUAL_IDEOGRAPHS
+    )
 
 
 def _guess(sample: bytes) -> Encoding:

@@ -58,6 +58,8 @@ def json_value(value: Any, budget: Iterator[int]) -> Any:
         return {
             str(json_value(name, budget)): json_value(each, budget) for name, each in value.items()
         }
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set):
+        return [json_value(each, budget) for each in sorted(value, key=str)]
+    if isinstance(value, list | tuple):
         return [json_value(each, budget) for each in value]
     return normalise_text(str(value))

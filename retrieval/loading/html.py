@@ -12,7 +12,7 @@ from retrieval.loading.extra import import_extra, reading
 from retrieval.loading.mojibake import repair
 from retrieval.loading.source_file import SourceFile
 
-_TITLE = re.compile(r"<title\b[^>]{0,1000}>(.*?)</title", re.DOTALL | re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^>]{0,1000}>([^<]{0,1000})", re.IGNORECASE)
 _CHARSET = re.compile(rb"(?:charset|encoding)\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
 DECLARED_WITHIN = 4096
 
@@ -32,7 +32,9 @@ def decode_page(file: SourceFile, data: bytes) -> str:
 def markdown_from_html(file: SourceFile, page: str) -> str:
     """The text of a page as Markdown, with links and tables and without pictures."""
     library = import_extra(file, "html_to_markdown", "html-to-markdown")
-    options = library.ConversionOptions(extract_metadata=False, skip_images=True)
+    options = library.ConversionOptions(
+        extract_metadata=False, skip_images=True, compact_tables=True
+    )
     with reading(file, "HTML page"):
         made = library.convert(page, options)
         if any(each.kind == "depth_limit_exceeded" for each in made.warnings):

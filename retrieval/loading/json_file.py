@@ -76,14 +76,16 @@ class _Reader:
                 raise self.file.error("not JSON (nested too deeply)", number) from error
 
     def separator(self) -> str:
-        """Pass over what stands between two objects: a comma, the closing bracket, or neither."""
-        while (found := _BETWEEN.match(self.buffer, self.position)) is None or (
-            found.end() == len(self.buffer) and found[1] == ","
-        ):
-            if not _SPACE.fullmatch(self.buffer, self.position) and found is None:
-                return ""
-            if not self.more():
-                return ""
+        """Pass over what stands after an object: a comma, the closing bracket, or neither."""
+        while True:
+            found = _BETWEEN.match(self.buffer, self.position)
+            is_complete = found is not None and (found[1] == "]" or found.end() < len(self.buffer))
+            is_other = found is None and not _SPACE.fullmatch(self.buffer, self.position)
+            if is_complete or is_other or not self.more():
+                break
+        found = _BETWEEN.match(self.buffer, self.position)
+        if found is None:
+            return ""
         self.position = found.end()
         return found[1]
 

@@ -16,7 +16,7 @@ def load_json_lines(file: SourceFile) -> Iterable[Document | LoadError]:
         for number, line in numbered_lines(text, file.limit):
             if line is None:
                 yield file.error(file.too_large, number)
-            elif line.strip():
+            elif line := line.strip():
                 yield _document(file, number, line)
 
 

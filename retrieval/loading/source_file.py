@@ -47,12 +47,12 @@ class SourceFile:
     def check_size(self, limit: int) -> None:
         """Refuse a file that is larger, before it is read."""
         if self.size > limit:
-            raise self.error(self.too_large)
+            raise self.error(_too_large(limit))
 
     @property
     def too_large(self) -> str:
         """The reason for refusing what is beyond the limit."""
-        return f"larger than RETRIEVAL_MAXIMUM_DOCUMENT_BYTES allows ({self.limit:,} bytes)"
+        return _too_large(self.limit)
 
     def error(self, reason: str, part: int | None = None) -> LoadError:
         """The error that names the file, and which of its lines, rows or items it is about."""
@@ -139,6 +139,10 @@ def _file_time(seconds: float) -> FileTime | None:
         return FileTime(datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds"))
     except (OverflowError, OSError, ValueError):
         return None  # a time that no calendar has
+
+
+def _too_large(limit: int) -> str:
+    return f"larger than RETRIEVAL_MAXIMUM_DOCUMENT_BYTES allows ({limit:,} bytes)"
 
 
 def _one_line(title: str | None) -> str:
