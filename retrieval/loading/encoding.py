@@ -32,6 +32,7 @@ OTHERS = (
 # those of Chinese, Japanese and Korean; two letters of ASCII read as one ideograph are rarely there
 USUAL_IDEOGRAPHS = ("gb2312", "big5", "shift_jis", "euc_kr")
 EVERYDAY = 0.95
+LEAST_IDEOGRAPHS = 16
 
 NUL_BYTES = "not text (it contains NUL bytes)"
 UNKNOWN = "not text (neither UTF-8 nor another encoding that is known)"
@@ -124,7 +125,9 @@ def _utf16_without_mark(block: bytes) -> Encoding:
     for name in ("utf-16-le", "utf-16-be") if len(block) % 2 == 0 else ():
         text = block.decode(name, "replace").rstrip("\ufffd")
         sound = all(each.isspace() or unicodedata.category(each)[0] != "C" for each in text)
-        if sound and sum(map(_is_everyday, text)) >= EVERYDAY * len(text):
+        is_latin = sum(map(str.isascii, text)) > len(text) / 2
+        is_telling = is_latin or len(text) >= LEAST_IDEOGRAPHS
+        if sound and is_telling and sum(map(_is_everyday, text)) >= EVERYDAY * len(text):
             return Encoding(name, "replace")
     raise NotText(NUL_BYTES)
 

@@ -90,9 +90,10 @@ def test_damaged_utf8_stays_utf8(tmp_path: Path, text: str) -> None:
     [
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         b"\x1f\x8b\x08\x08\x99\x11\x02",
+        b"\x89PNG\0\xff",
         bytes(range(128, 256)) * 40,
     ],
-    ids=["png", "gzip", "noise"],
+    ids=["png", "gzip", "short", "noise"],
 )
 def test_something_else_called_txt(tmp_path: Path, data: bytes) -> None:
     assert refused(tmp_path, "a.txt", data).startswith("not text")
