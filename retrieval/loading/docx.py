@@ -6,8 +6,9 @@ from zipfile import ZipFile
 from retrieval.document import Document
 from retrieval.loading.archive import checked_archive
 from retrieval.loading.extra import import_extra, reading
-from retrieval.loading.html import first_heading, markdown_from_html
+from retrieval.loading.html import markdown_from_html
 from retrieval.loading.source_file import SourceFile
+from retrieval.loading.titles import first_heading
 
 STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
 CORE_PROPERTIES = "docProps/core.xml"

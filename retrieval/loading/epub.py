@@ -9,9 +9,10 @@ from zipfile import ZipFile
 from retrieval.document import Document
 from retrieval.loading.archive import checked_archive
 from retrieval.loading.extra import import_extra, reading
-from retrieval.loading.html import decode_page, first_heading, markdown_from_html
+from retrieval.loading.html import decode_page, markdown_from_html
 from retrieval.loading.language import declared_language
 from retrieval.loading.source_file import SourceFile
+from retrieval.loading.titles import first_heading
 
 CONTAINER = "META-INF/container.xml"
 RIGHTS = "META-INF/rights.xml"

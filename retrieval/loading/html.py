@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from html import unescape
 
 from retrieval.document import Document
-from retrieval.ingestion.headings import find_headings
 from retrieval.loading.encoding import LATIN, OTHERS, decode_bytes
 from retrieval.loading.extra import import_extra, reading
 from retrieval.loading.mojibake import repair
 from retrieval.loading.source_file import SourceFile
+from retrieval.loading.titles import first_heading
 
 _TITLE = re.compile(r"<title\b[^>]{0,1000}>([^<]{0,1000})", re.IGNORECASE)
 _CHARSET = re.compile(rb"(?:charset|encoding)\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
@@ -46,11 +46,6 @@ def page_title(page: str) -> str | None:
     """The title in the head of a page."""
     found = _TITLE.search(page)
     return unescape(found[1]).strip() if found else None
-
-
-def first_heading(markdown: str) -> str | None:
-    """The first heading of a Markdown text."""
-    return next((heading.text for heading in find_headings(markdown)), None)
 
 
 def _declared_encoding(data: bytes) -> str | None:

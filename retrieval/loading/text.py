@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from retrieval.document import Document
-from retrieval.ingestion.headings import find_headings
 from retrieval.ingestion.normalise import normalise_text
 from retrieval.loading.encoding import decode
 from retrieval.loading.front_matter import split_front_matter
 from retrieval.loading.language import declared_language
 from retrieval.loading.mojibake import repair
 from retrieval.loading.source_file import SourceFile, as_text
+from retrieval.loading.titles import first_heading
 
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 
@@ -29,7 +29,7 @@ def _document(file: SourceFile, *, is_markdown: bool) -> Document:
     metadata, content = split_front_matter(text)
     title = as_text(metadata.pop("title", None))
     if not (title or "").strip() and is_markdown:
-        title = next((heading.text for heading in find_headings(content)), None)
+        title = first_heading(content)
     language = declared_language(metadata.pop("lang", None), metadata.pop("language", None))
     # what the file is called and is made of, the file says
     own = {name: value for name, value in metadata.items() if name not in file.metadata()}

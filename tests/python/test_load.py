@@ -247,6 +247,15 @@ def test_an_error_does_not_end_the_iteration(folder: Path) -> None:
     assert isinstance(error, LoadError) and isinstance(document, Document)
 
 
+def test_the_first_heading_of_a_long_text(folder: Path) -> None:
+    """Found as in the whole text, wherever that is cut to find it soon."""
+    paragraph = "word " * 10 + "\n"
+    for before in ("", "\n" + paragraph * 700, "```\n" + "# code\n" * 6_000 + "```\n"):
+        text = before + "# The *heading*\n\n" + paragraph * 1_000 + "\n# Another\n"
+        assert load_file(write(folder / "a.md", text)).title == "The heading"
+    assert load_file(write(folder / "b.md", paragraph * 1_000)).title == "b.md"
+
+
 # Headings
 
 
