@@ -14,7 +14,10 @@ from retrieval.loading.encoding import open_text
 from retrieval.loading.records import CONTENT_FIELDS, KEY_FIELDS, record_document
 from retrieval.loading.source_file import SourceFile
 
+KNOWN = {*KEY_FIELDS, *CONTENT_FIELDS, "title", "metadata"}
 DELIMITERS = ",;\t|"
+MOST_COLUMNS = 10_000
+TOO_WIDE = f"has more than {MOST_COLUMNS:,} columns"
 SAMPLE = 64 * 1024
 SAMPLE_ROWS = 50
 # A number as JSON has it, which a float holds exactly; 007 and 1,5 are none.
@@ -87,7 +90,7 @@ def _columns(rows: Iterator[tuple[int, list[str] | LoadError]]) -> Columns:
             continue
         if number == 1:
             names = _unique(row)
-            numeric = set(names) - {*KEY_FIELDS, *CONTENT_FIELDS, "title", "metadata"}
+            numeric = set(names) - KNOWN
         else:
             for name, cell in zip(names, row, strict=False):
                 if name in numeric and cell.strip() and not _NUMBER.fullmatch(cell.strip()):
@@ -96,10 +99,14 @@ def _columns(rows: Iterator[tuple[int, list[str] | LoadError]]) -> Columns:
 
 
 def _unique(row: list[str]) -> list[str]:
+    """A name for each column; those with a meaning are known in capitals, too."""
     names: list[str] = []
     for place, cell in enumerate(row, 1):
         name = " ".join(cell.split()) or f"column_{place}"
-        names.append(name if name not in names else f"{name}_{place}")
+        name = name.lower() if name.lower() in KNOWN else name
+        while name in names:
+            name = f"{name}_{place}"
+        names.append(name)
     return names
 
 
@@ -131,7 +138,8 @@ def _numbered_rows(
         except (TooLong, csv.Error):
             yield number, file.error(file.too_large, number)
         else:
-            yield number, row
+            is_wide = len(row) > MOST_COLUMNS
+            yield number, file.error(TOO_WIDE, number) if is_wide else row
 
 
 class _Lines:

@@ -16,6 +16,9 @@ _TITLE = re.compile(r"<title\b[^>]{0,1000}>([^<]{0,1000})", re.IGNORECASE)
 _CHARSET = re.compile(rb"(?:charset|encoding)\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
 DECLARED_WITHIN = 4096
 
+WITHOUT_TEXT = ("nav", "iframe", "svg", "button", "select")
+SOFT_HYPHEN = "\u00ad"
+
 
 def load_html(file: SourceFile) -> Iterable[Document]:
     """A page without its scripts, styles and navigation; its title is that of its head."""
@@ -33,13 +36,18 @@ def markdown_from_html(file: SourceFile, page: str) -> str:
     """The text of a page as Markdown, with links and tables and without pictures."""
     library = import_extra(file, "html_to_markdown", "html-to-markdown")
     options = library.ConversionOptions(
-        extract_metadata=False, skip_images=True, compact_tables=True
+        extract_metadata=False,
+        skip_images=True,
+        compact_tables=True,
+        # its own choice would drop all forms and headers, and with them whole pages
+        preprocessing=library.PreprocessingOptions(enabled=False),
+        exclude_selectors=list(WITHOUT_TEXT),
     )
     with reading(file, "HTML page"):
         made = library.convert(page, options)
         if any(each.kind == "depth_limit_exceeded" for each in made.warnings):
             raise file.error("its HTML is nested too deeply")
-        return str(made.content)
+        return str(made.content).replace(SOFT_HYPHEN, "")
 
 
 def page_title(page: str) -> str | None:

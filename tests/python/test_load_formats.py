@@ -21,8 +21,9 @@ PAGE = """<!doctype html>
 <html lang="en"><head><title>Keys &amp; secrets</title><style>p { color: red }</style>
 <script>alert("no")</script></head>
 <body><nav><a href="/">Home</a></nav>
-<h1>Rotating</h1><p>Create the <b>new</b> key, <a href="https://example.org/keys">deploy</a> it.</p>
-<!-- a comment --><h2>Losing</h2><ul><li>Revoke<li>Report</ul>
+<form><header><h1>Ro&shy;ta&shy;ting</h1></header>
+<p>Create the <b>new</b> key, <a href="https://example.org/keys">deploy</a> it.</p>
+</form><!-- a comment --><h2>Losing</h2><ul><li>Revoke<li>Report</ul>
 <table><tr><th>key</th><th>age</th></tr><tr><td>a|b</td><td>3</td></tr></table>
 <pre>x = 1
   y = 2</pre><img src="data:image/png;base64,AAAA" alt="picture"></body></html>"""
@@ -52,7 +53,7 @@ def test_html(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\n## Losing\n\n- Revoke\n- Report\n" in document.content
     assert "| key | age |\n| --- | --- |\n" in document.content
     assert "x = 1\n  y = 2\n" in document.content
-    for dropped in ("alert", "color", "comment", "Home", "base64"):
+    for dropped in ("alert", "color", "comment", "Home", "base64", "picture"):
         assert dropped not in document.content
 
 

@@ -264,6 +264,18 @@ def test_untidy_rows() -> None:
     ]
 
 
+def test_names_in_capitals() -> None:
+    (made,) = documents("a.csv", "ID,Title,TEXT,Year\n7,T,x,2020\n")
+    assert (made.key, made.title, made.content) == ("7", "T", "x")
+    assert own_metadata(made) == {"Year": 2020}
+
+
+def test_a_row_of_far_too_many_columns() -> None:
+    made = outcomes("a.csv", "id,text\n1,a\n" + "," * 20_000 + "\n2,b\n")
+    assert keys(made) == ["1", "2"]
+    assert messages(made) == ["a.csv#3: has more than 10,000 columns"]
+
+
 def test_a_quote_that_is_never_closed() -> None:
     """It takes what comes after it along, but no more than a row may have."""
     data = 'id,text\n1,a\n2,"open\n' + "\n".join(f"{n},text {n}" for n in range(3, 200)) + "\n"
