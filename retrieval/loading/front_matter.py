@@ -18,6 +18,7 @@ _FRONT_MATTER = re.compile(
 LONGEST = 64 * 1024
 # References let a few lines stand for millions of values.
 MOST_VALUES = 10_000
+DEEPEST = 64
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
@@ -33,19 +34,19 @@ def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
         if not isinstance(matter, dict):
             return {}, text
         values = json_value(matter, iter(range(MOST_VALUES)))
-    except (yaml.YAMLError, ValueError, RecursionError, TooManyValues):
+    except (yaml.YAMLError, ValueError, RecursionError, NotMetadata):
         return {}, text
     return values, text[found.end() :]
 
 
-class TooManyValues(Exception):
-    """A structure is too large for metadata."""
+class NotMetadata(Exception):
+    """A structure is too large or too deep for metadata."""
 
 
-def json_value(value: Any, budget: Iterator[int]) -> Any:
+def json_value(value: Any, budget: Iterator[int], depth: int = 0) -> Any:
     """Return what JSON and PostgreSQL can hold of a value; dates become ISO 8601 text."""
-    if next(budget, None) is None:
-        raise TooManyValues
+    if depth > DEEPEST or next(budget, None) is None:
+        raise NotMetadata
     if isinstance(value, str):
         return normalise_text(value)
     if value is None or isinstance(value, bool | int):
@@ -56,10 +57,10 @@ def json_value(value: Any, budget: Iterator[int]) -> Any:
         return value.isoformat()
     if isinstance(value, dict):
         return {
-            str(json_value(name, budget)): json_value(each, budget) for name, each in value.items()
+            str(json_value(name, budget, depth + 1)): json_value(each, budget, depth + 1)
+            for name, each in value.items()
         }
-    if isinstance(value, set):
-        return [json_value(each, budget) for each in sorted(value, key=str)]
-    if isinstance(value, list | tuple):
-        return [json_value(each, budget) for each in value]
+    if isinstance(value, list | tuple | set):
+        ordered = sorted(value, key=str) if isinstance(value, set) else value
+        return [json_value(each, budget, depth + 1) for each in ordered]
     return normalise_text(str(value))

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from retrieval.document import Document
 from retrieval.errors import LoadError
-from retrieval.loading.front_matter import json_value
+from retrieval.loading.front_matter import NotMetadata, json_value
 from retrieval.loading.mojibake import repair
 from retrieval.loading.source_file import SourceFile, as_text, without_empty
 
@@ -52,20 +52,18 @@ def record_document(
         key = _key(fields) or (file.key if part is None else f"{file.key}#{part}")
         title = as_text(fields.pop("title", None))
         own_content = _content(fields)
-        metadata = _metadata(fields)
+        metadata = json_value(_metadata(fields), _without_end())
     except ValueError as error:
         return file.error(str(error), part)
+    except NotMetadata:
+        return file.error("its metadata is nested too deeply", part)
     if own_content is None:
         own_content = content if content is not None else "\n".join(_lines(metadata))
     try:
         file.check_text(own_content, part)
-        return file.record(
-            repair(own_content), repair(title or ""), key, json_value(metadata, _without_end())
-        )
-    except RecursionError:
-        return file.error("its metadata is nested too deeply", part)
     except LoadError as error:
         return error
+    return file.record(repair(own_content), repair(title or ""), key, metadata)
 
 
 def _without_end() -> Iterator[int]:

@@ -104,6 +104,7 @@ def test_an_invalid_line_in_the_middle() -> None:
         '{"text": NaN}',
         '{"text": "\0"}',
         "[" * 100_000,
+        '{"id": 8, "x": ' + '{"y": ' * 400 + "1" + "}" * 401,
         '{"id": 9, "text": "c"}',
     ]
     made = outcomes("a.ndjson", "\ufeff" + "\r\n".join(lines))
@@ -117,6 +118,7 @@ def test_an_invalid_line_in_the_middle() -> None:
         "a.ndjson#8: not JSON (NaN is no JSON number)",
         "a.ndjson#9: not JSON (invalid control character at at character 11)",
         "a.ndjson#10: not JSON (nested too deeply)",
+        "a.ndjson#11: its metadata is nested too deeply",
     ]
 
 
