@@ -10,7 +10,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY retrieval retrieval
 COPY migrations migrations
 COPY sql sql
-RUN pip install --no-cache-dir --constraint constraints.txt ".[model]"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[files,model]"
 
 FROM python:3.13-slim
 RUN useradd --create-home retrieval

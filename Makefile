@@ -17,7 +17,7 @@ setup: .venv/ready
 	$(PIP) "$(TORCH)+cpu" 2>/dev/null \
 		|| $(PIP) "$(TORCH)+cpu" --extra-index-url "$(TORCH_INDEX)" 2>/dev/null \
 		|| $(PIP) "$(TORCH)"
-	$(PIP) --editable ".[model]" --group development
+	$(PIP) --editable ".[files,model]" --group development
 	touch $@
 
 demo: setup

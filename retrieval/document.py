@@ -7,6 +7,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 
+class FileTime(str):
+    """When a file was changed last, in ISO 8601: it says nothing about what is in the file.
+
+    Metadata with another time of this kind is the same document.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document, named by a key that is unique in its collection.

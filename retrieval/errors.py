@@ -68,4 +68,12 @@ class ModelUnavailable(RetrievalError):
 
 
 class LoadError(RetrievalError):
-    """A file cannot be read as a document."""
+    """A file, or a part of one, cannot be read as a document."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"

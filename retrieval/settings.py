@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         gt=0,
         description="The largest body of a request that the service takes.",
     )
+    maximum_document_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        gt=0,
+        description="The most bytes of text that a document from a file may have.",
+    )
     openai_base_url: str | None = Field(
         default=None,
         description="OpenAI-compatible server of models named openai:NAME, up to its /v1.",

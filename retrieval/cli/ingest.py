@@ -15,7 +15,9 @@ from retrieval.ingestion import IngestReport, Source
 from retrieval.search import Retriever
 
 Collection = Annotated[str, typer.Argument(help="Created if it does not exist.")]
-Paths = Annotated[list[Path], typer.Argument(help="Files and folders of text and Markdown.")]
+Paths = Annotated[list[Path], typer.Argument(help="Files and folders.")]
+
+DETECT_LANGUAGE = "Index each document by its own language, where its text leaves no doubt."
 
 
 def ingest(
@@ -26,6 +28,9 @@ def ingest(
     text_config: Annotated[
         str, typer.Option(help="Text-search configuration of a new collection.")
     ] = "english",
+    detect_language: Annotated[
+        bool, typer.Option("--detect-language", help=DETECT_LANGUAGE)
+    ] = False,
     prune: Annotated[
         bool,
         typer.Option("--prune", help="Remove documents that came from here and have vanished."),
@@ -35,7 +40,11 @@ def ingest(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Store files and folders; what has not changed is skipped, what has is replaced."""
+    """Store files and folders; what has not changed is skipped, what has is replaced.
+
+    Text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, EPUB and source code are one document a file, CSV
+    and JSON lines one a row. A folder gives its files of these kinds.
+    """
     with Retriever.open(database_url) as retriever, _undone(retriever, dry_run) as connection:
         if collection not in {each.name for each in retriever.collections(connection=connection)}:
             embedder = create_embedder(model) if model else None
@@ -43,7 +52,13 @@ def ingest(
                 collection, embedder=embedder, text_config=text_config, connection=connection
             )
         report = ingest_with_progress(
-            retriever, collection, paths, prune=prune, dry_run=dry_run, connection=connection
+            retriever,
+            collection,
+            paths,
+            detect_language=detect_language,
+            prune=prune,
+            dry_run=dry_run,
+            connection=connection,
         )
     if json:
         print_json(report.as_json())

@@ -11,7 +11,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from retrieval.document import Document
 from retrieval.embedding import Embedder
 from retrieval.ingestion.headings import Heading, find_headings, path_above
-from retrieval.ingestion.load import MARKDOWN_SUFFIXES
+from retrieval.loading.text import MARKDOWN_SUFFIXES
 
 Splitter = TextSplitter | MarkdownSplitter
 

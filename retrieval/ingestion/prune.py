@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, or_, select
 
 from retrieval import orm
-from retrieval.ingestion.load import printable
+from retrieval.loading.paths import printable
 
 DELETED_TOGETHER = 1_000
 

@@ -21,11 +21,13 @@ from retrieval.ingestion.batch import Batch, PreparedDocument
 from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.ingestion.chunk import Chunk, chunk_document, embedding_text
 from retrieval.ingestion.fill import fill_space
-from retrieval.ingestion.normalise import is_storable
+from retrieval.ingestion.options import IngestOptions
 from retrieval.ingestion.prune import prune
 from retrieval.ingestion.report import Change, Failure, IngestReport
 from retrieval.ingestion.sources import Source, Sources
 from retrieval.ingestion.store import content_hash, put_batch, stored_hashes, written_spaces
+from retrieval.loading.language import with_language
+from retrieval.loading.normalise import is_storable
 from retrieval.steps import Compute, Query, Steps, Together
 
 Progress = Callable[[int, int], None]
@@ -47,18 +49,15 @@ class IngestRun:
         collection: str,
         sources: Iterable[Source] | Source,
         known_spaces: KnownSpaces,
+        options: IngestOptions | None = None,
         on_progress: Progress | None = None,
-        *,
-        prune: bool = False,
-        dry_run: bool = False,
     ) -> None:
         self.collection = collection
         self.report = IngestReport()
         self._sources = Sources(sources)
         self._known_spaces = known_spaces
         self._on_progress = on_progress or (lambda done, total: None)
-        self._prune = prune
-        self._dry_run = dry_run
+        self._options = options or IngestOptions()
         self._spaces: dict[int, KnownSpace] = {}
         self._left_out: set[int] = set()
         self._given_space: KnownSpace | None = None
@@ -72,9 +71,9 @@ class IngestRun:
         self._show_progress()
         yield from self._pipeline()
         self.report.skipped = self._sources.skipped
-        if self._prune:
+        if self._options.prune:
             self.report.pruned = yield Query(self._prune_now)
-        if not self._dry_run:
+        if not self._options.dry_run:
             yield from self._complete()
         return self.report
 
@@ -170,15 +169,15 @@ class IngestRun:
         """What was loaded; what cannot be, or has no usable key, goes into the report."""
         for document in self._sources:
             if isinstance(document, LoadError):
-                source, _, reason = str(document).rpartition(": ")
-                self._fail(source, reason)
+                self._fail(document.source, document.reason)
             elif document.key in self._keys:
                 self._fail(document.key, "given twice in one run; the first one counts")
             elif not is_storable(document.key):
                 self._fail(repr(document.key), "a key cannot hold NUL or surrogates")
             else:
                 self._keys.add(document.key)
-                yield document
+                detect = self._options.detect_language
+                yield with_language(document) if detect else document
 
     def _prepare(
         self, documents: Sequence[Document], known: dict[str, str | None]
@@ -229,7 +228,7 @@ class IngestRun:
 
     def _embed(self, batch: Batch | None) -> Steps[Batch | None]:
         """Embed a batch for every space that it has no embeddings for."""
-        if batch is not None and not self._dry_run:
+        if batch is not None and not self._options.dry_run:
             for space_id, space in self._spaces.items():
                 if space_id not in batch.spaces:
                     batch.embeddings[space_id] = yield from self._embed_for(batch, space)
@@ -261,7 +260,7 @@ class IngestRun:
         """
         if batch is None or not batch.documents:
             return
-        if self._dry_run:
+        if self._options.dry_run:
             self._count(batch)
             return
         while not (yield Query(partial(self._store_now, batch=batch))):
@@ -301,7 +300,7 @@ class IngestRun:
                 self.report.updated += 1
             else:
                 self.report.added += 1
-            if self._dry_run:
+            if self._options.dry_run:
                 change = Change(each.document.key, "update" if is_known else "add")
                 self.report.changes.append(change)
 
@@ -310,9 +309,14 @@ class IngestRun:
     def _prune_now(self, connection: Connection) -> int:
         failed = [each.source for each in self.report.failures]
         keys = prune(
-            connection, self.collection, self._sources.paths, self._keys, failed, self._dry_run
+            connection,
+            self.collection,
+            self._sources.paths,
+            self._keys,
+            failed,
+            self._options.dry_run,
         )
-        if self._dry_run:
+        if self._options.dry_run:
             self.report.changes += [Change(key, "prune") for key in keys]
         return len(keys)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from retrieval.document import Document
 from retrieval.errors import LoadError
-from retrieval.ingestion.load import find_files, load_documents
-from retrieval.ingestion.normalise import normalise_text
+from retrieval.loading import find_files, load_documents
+from retrieval.loading.normalise import normalise_text
 
 Source = str | Path | Document
 

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import ARRAY, Connection, Text, any_, literal, select
 
 from retrieval import orm
-from retrieval.document import Document
+from retrieval.document import Document, FileTime
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import InvalidInput
@@ -20,16 +20,17 @@ CHUNKER = "paragraphs-1"
 
 
 def content_hash(document: Document, max_tokens: int) -> str:
-    """SHA-256 over everything that decides what is stored for a document.
+    """SHA-256 over everything that decides what is stored for a document, but the file's time.
 
     Raises InvalidInput where the metadata cannot be stored.
     """
     try:
+        metadata = dict(document.metadata)
         parts = [
             document.title,
             document.source,
             document.content,
-            dict(document.metadata),
+            {name: value for name, value in metadata.items() if not isinstance(value, FileTime)},
             document.text_config,
             CHUNKER,
             max_tokens,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from retrieval import orm
-from retrieval.ingestion.normalise import normalise_text
+from retrieval.loading.normalise import normalise_text
 from retrieval.reranking import Reranker
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
 from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit, StoredChunk

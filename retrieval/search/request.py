@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from retrieval.embedding import Kind
 from retrieval.errors import InvalidInput
-from retrieval.ingestion.normalise import normalise_text
+from retrieval.loading.normalise import normalise_text
 from retrieval.orm import LEGS
 
 DEFAULT_LEGS = ("keyword", "semantic")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from retrieval import database, generation, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
-from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
+from retrieval.ingestion import IngestOptions, IngestReport, IngestRun, Progress, Source
 from retrieval.search import statements
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
@@ -117,6 +117,7 @@ class Retriever(SearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        detect_language: bool = False,
         prune: bool = False,
         dry_run: bool = False,
         on_progress: Progress | None = None,
@@ -126,15 +127,16 @@ class Retriever(SearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        With `prune`, documents that came from the given files and folders and are not there any
-        more are removed. With `dry_run` nothing is written, and the report lists the changes.
-        `on_progress(done, total)` counts documents; of an iterator the total is what came so far.
+        With `detect_language`, a document that says neither its language nor a text configuration
+        gets both, where its text leaves no doubt. With `prune`, documents that came from the given
+        files and folders and are not there any more are removed. With `dry_run` nothing is written,
+        and the report lists the changes. `on_progress(done, total)` counts documents; of an
+        iterator the total is what came so far.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = IngestRun(
-            collection, sources, self._spaces, on_progress, prune=prune, dry_run=dry_run
-        )
+        options = IngestOptions(detect_language=detect_language, prune=prune, dry_run=dry_run)
+        run = IngestRun(collection, sources, self._spaces, options, on_progress)
         return self._drive(run.steps(), connection)
 
     def delete(

@@ -68,8 +68,10 @@ def test_ingest_stores_skips_and_replaces(command: Run, folder: Path) -> None:
         "added": 0,
         "updated": 1,
         "unchanged": 2,
+        "pruned": 0,
         "skipped": 1,
         "chunks": 1,
+        "changes": [],
         "failures": [],
         "warnings": [],
     }
@@ -80,21 +82,34 @@ def test_ingest_stores_skips_and_replaces(command: Run, folder: Path) -> None:
 def test_ingest_reports_what_failed_and_stores_the_rest(command: Run, folder: Path) -> None:
     (folder / "binary.md").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
     (folder / "nul.md").write_bytes(b"a\0b")
-    (folder / "latin.txt").write_bytes("Äpfel".encode("latin-1"))
+    (folder / "latin.txt").write_bytes("Äpfel sind reif".encode("latin-1"))
     (folder / "empty").mkdir()
     paths = ["binary.md", "nul.md", "latin.txt", "empty", "missing.md", "/proc/self/mem", "docs"]
     result = command("ingest", "handbook", *paths)
     assert result.code == 1
-    assert result.out.startswith("3 added, 0 updated, 0 unchanged, 6 failed; 3 chunks written")
+    assert result.out.startswith("4 added, 0 updated, 0 unchanged, 5 failed; 4 chunks written")
     failures = [line for line in result.err.splitlines() if line.startswith("failed: ")]
-    assert len(failures) == 6
+    assert len(failures) == 5
     reasons = dict(line.removeprefix("failed: ").split(": ", 1) for line in failures)
-    assert reasons.keys() == set(paths) - {"docs"}
+    assert reasons.keys() == set(paths) - {"docs", "latin.txt"}
     assert reasons["missing.md"] == "does not exist"
     assert reasons["/proc/self/mem"] == "cannot be read (input/output error)"
-    assert "not UTF-8 text" in reasons["binary.md"] and "not UTF-8 text" in reasons["latin.txt"]
-    assert "NUL" in reasons["nul.md"] and "no text files" in reasons["empty"]
-    assert len(command("search", "handbook", "key backups äpfel", "--json").json) == 3
+    assert "NUL" in reasons["binary.md"] and "NUL" in reasons["nul.md"]
+    assert "no files of a known kind" in reasons["empty"]
+    assert len(command("search", "handbook", "key backups äpfel", "--json").json) == 4
+
+
+def test_ingest_of_many_kinds_of_files(command: Run, folder: Path) -> None:
+    (folder / "kinds").mkdir()
+    (folder / "kinds" / "a.html").write_text("<title>Page</title><p>Walruses swim.</p>")
+    (folder / "kinds" / "b.csv").write_text("id;text\nrow;Otter schwimmen gern im Fluss umher.\n")
+    (folder / "kinds" / "c.py").write_text("def swim(): pass\n")
+    result = command("ingest", "handbook", "kinds", "--detect-language")
+    assert result.out == "3 added, 0 updated, 0 unchanged, 0 failed; 3 chunks written\n"
+    found = command("search", "handbook", "schwimme", "--leg", "keyword", "--json").json
+    assert [(each["document_key"], each["metadata"]["language"]) for each in found] == [
+        ("row", "de")
+    ]
 
 
 def test_ingest_reports_failures_as_json(command: Run, folder: Path) -> None:

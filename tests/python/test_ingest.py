@@ -1,5 +1,6 @@
 """Ingestion: what is stored, left alone or reported, and what an interruption leaves."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,55 @@ def test_a_changed_file_replaces_its_chunks(
     assert found(retriever, "otters", legs=["keyword"]) == ["docs/animals.md"]
 
 
+def test_a_file_that_was_only_touched_is_unchanged(retriever: Retriever, tmp_path: Path) -> None:
+    file = tmp_path / "keys.md"
+    file.write_text("Rotate a key.")
+    assert retriever.ingest("handbook", file).added == 1
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert retriever.ingest("handbook", file).unchanged == 1
+    # the time of a file is left out, but not what is merely called like it
+    assert retriever.ingest("handbook", Document("k", "x", metadata={"modified": "a"})).added == 1
+    again = Document("k", "x", metadata={"modified": "b"})
+    assert retriever.ingest("handbook", again).updated == 1
+
+
+# Files of many documents, and their languages
+
+
+def test_a_file_of_many_documents(
+    retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 2)
+    monkeypatch.chdir(tmp_path)
+    lines = [f'{{"_id": "p{n}", "text": "Passage {n}.", "year": {2020 + n}}}' for n in range(5)]
+    Path("corpus.jsonl").write_text("\n".join([*lines[:2], "{", *lines[2:], lines[0]]))
+    seen: list[tuple[int, int]] = []
+    report = retriever.ingest(
+        "handbook", "corpus.jsonl", on_progress=lambda done, total: seen.append((done, total))
+    )
+    assert (report.added, report.chunks) == (5, 5)
+    failures = {each.source: each.reason for each in report.failures}
+    assert failures.keys() == {"corpus.jsonl#3", "p0"}
+    assert failures["corpus.jsonl#3"].startswith("not JSON (")
+    assert all(done <= total for done, total in seen) and seen[-1] == (7, 7)
+    (hit,) = retriever.search("handbook", "passage", metadata_filter={"year": {"$gte": 2024}})
+    assert hit.document_key == "p4" and hit.metadata["path"] == "corpus.jsonl"
+
+
+def test_languages_are_detected_where_asked_for(retriever: Retriever, tmp_path: Path) -> None:
+    german = "Rotieren Sie die Schlüssel jeden Monat und widerrufen Sie alte Schlüssel."
+    (tmp_path / "a.txt").write_text(german)
+    (tmp_path / "b.md").write_text("---\nlang: fr\n---\nLes clés.")
+    documents = [tmp_path, Document("c", german), Document("d", "Kurz"), Document("e", "x", "y")]
+    stated = "select metadata ->> 'language', text_config from retrieval.documents order by 1, 2"
+    assert retriever.ingest("handbook", documents).added == 5
+    assert rows(retriever, stated) == [("fr", "french"), *[(None, None)] * 4]
+    assert retriever.ingest("handbook", documents, detect_language=True).updated == 2
+    de, fr = ("de", "german"), ("fr", "french")
+    assert rows(retriever, stated) == [de, de, fr, (None, None), (None, None)]
+    assert found(retriever, "Schlüsseln", legs=["keyword"]) != []
+
+
 def test_nothing_to_do(retriever: Retriever) -> None:
     assert retriever.ingest("handbook", []).done == 0
     assert retriever.ingest("handbook", iter(())).done == 0
@@ -191,7 +241,7 @@ def test_several_failures_in_several_batches(
     failures = {Path(each.source).name: each.reason for each in report.failures}
     assert failures.keys() == {"b0", "b1", "b2", "binary.md", "none.md"}
     assert failures["none.md"] == "does not exist"
-    assert "UTF-8" in failures["binary.md"]
+    assert "not text" in failures["binary.md"]
     assert retriever.ingest("handbook", good).unchanged == 8
 
 

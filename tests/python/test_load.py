@@ -4,6 +4,7 @@ import codecs
 import os
 import socket
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from retrieval.document import Document
 from retrieval.errors import LoadError
 from retrieval.ingestion.headings import find_headings, path_above
-from retrieval.ingestion.load import find_files, load_documents, load_file
-from retrieval.ingestion.normalise import normalise_text
+from retrieval.loading import find_files, load_documents, load_file
+from retrieval.loading.normalise import normalise_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -32,6 +33,10 @@ def write(path: Path, content: str | bytes = "some text\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def modified(file: Path) -> str:
+    return datetime.fromtimestamp(int(file.stat().st_mtime), UTC).isoformat()
 
 
 def failure(path: Path) -> str:
@@ -80,7 +85,7 @@ def test_a_markdown_file(folder: Path) -> None:
         content="intro\n\n# The *Guide*\n\ntext\n",
         title="The Guide",
         source=str(file),
-        metadata={"path": "docs/guide.md", "type": "markdown"},
+        metadata={"path": "docs/guide.md", "type": "markdown", "modified": modified(file)},
     )
 
 
@@ -126,11 +131,12 @@ def test_a_link_to_nowhere(folder: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert failure(write(folder / "secret.md")) == "cannot be read (permission denied)"
+    file = write(folder / "secret.md")
+    monkeypatch.setattr(Path, "open", refuse)
+    assert failure(file) == "cannot be read (permission denied)"
 
 
 def test_a_folder_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +158,14 @@ def test_a_folder_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"caf\xe9", "not UTF-8 text (byte 3 cannot be decoded)"),
+        (
+            b"\xff\xd8\xff\xe1\x04Exif",
+            "not text (neither UTF-8 nor another encoding that is known)",
+        ),
+        (
+            b"\xfe\xc1\xf5\x91\x81" * 20,
+            "not text (neither UTF-8 nor another encoding that is known)",
+        ),
         (b"\xff\xfea", "not UTF-16 text (byte 2 cannot be decoded)"),
         (b"text\0text", "not text (it contains NUL bytes)"),
         ("text".encode("utf-32"), "not text (it contains NUL bytes)"),
@@ -188,33 +201,33 @@ def test_a_folder_given_as_a_file(folder: Path) -> None:
 
 def test_a_folder_gives_its_text_files_in_order(folder: Path) -> None:
     wanted = ["b.MD", "c.txt", "a/x.rst", "a/y.text", "d/e/z.markdown"]
-    for name in [*wanted, "code.py", "a/data.csv", ".hidden.md", ".git/note.md", "a/.b/c.md"]:
+    for name in [*wanted, "photo.raw", "a/data.bin", ".hidden.md", ".git/note.md", "a/.b/c.md"]:
         write(folder / name)
     found = find_files([Path(".")])
     assert [file.as_posix() for file in found.files if isinstance(file, Path)] == wanted
     assert (len(found.files), found.skipped) == (5, 2)
 
 
-@pytest.mark.parametrize("name", [None, "code.py", ".hidden.md"])
+@pytest.mark.parametrize("name", [None, "photo.raw", ".hidden.md"])
 def test_a_folder_without_text(folder: Path, name: str | None) -> None:
     (folder / "a").mkdir()
     if name:
         write(folder / "a" / name)
-    assert failure(Path("a")).startswith("no text files (.markdown, .md,")
+    assert failure(Path("a")) == "no files of a known kind, such as .md, .txt or .pdf"
 
 
 def test_a_file_that_is_named_is_tried_whatever_its_ending(folder: Path) -> None:
-    write(folder / "a" / "data.csv", "x,y\n")
+    write(folder / "a" / "data.conf", "x,y\n")
     write(folder / "a" / "b.md")
-    for paths in (["a", "a/data.csv"], ["a/data.csv", "a"]):
+    for paths in (["a", "a/data.conf"], ["a/data.conf", "a"]):
         found = find_files(map(Path, paths))
-        assert {str(file) for file in found.files} == {"a/b.md", "a/data.csv"}
+        assert {str(file) for file in found.files} == {"a/b.md", "a/data.conf"}
         assert found.skipped == 0
 
 
 def test_a_file_found_twice_is_loaded_once(folder: Path) -> None:
     file = write(folder / "a" / "b.md")
-    write(folder / "a" / "code.py")
+    write(folder / "a" / "photo.raw")
     found = find_files([Path("a"), file, Path("a"), Path("a/../a/b.md")])
     assert (len(found.files), found.skipped) == (1, 1)
 
@@ -228,10 +241,19 @@ def test_links_in_a_circle_end(folder: Path) -> None:
 
 
 def test_an_error_does_not_end_the_iteration(folder: Path) -> None:
-    write(folder / "a.md", b"\xff")
+    write(folder / "a.md", b"\0")
     write(folder / "b.md")
     error, document = load_documents(find_files([Path("."), Path("b.md")]).files)
     assert isinstance(error, LoadError) and isinstance(document, Document)
+
+
+def test_the_first_heading_of_a_long_text(folder: Path) -> None:
+    """Found as in the whole text, wherever that is cut to find it soon."""
+    paragraph = "word " * 10 + "\n"
+    for before in ("", "\n" + paragraph * 700, "```\n" + "# code\n" * 6_000 + "```\n"):
+        text = before + "# The *heading*\n\n" + paragraph * 1_000 + "\n# Another\n"
+        assert load_file(write(folder / "a.md", text)).title == "The heading"
+    assert load_file(write(folder / "b.md", paragraph * 1_000)).title == "b.md"
 
 
 # Headings
