@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
+
+# What a document is, and what the model of a space embeds.
+Modality = Literal["text", "image"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +15,9 @@ class Document:
 
     `text_config` names the text-search configuration of this one document; without it the
     collection's is used.
+
+    With the modality "image" it is the image file that `source` names, and `content` its caption,
+    which may be empty. The title, and in the metadata the size and the hash, come from the file.
     """
 
     key: str
@@ -19,3 +26,4 @@ class Document:
     source: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     text_config: str | None = None
+    modality: Modality = "text"

@@ -8,12 +8,13 @@ import typer
 
 from retrieval.cli.options import DatabaseUrl, Json, Model
 from retrieval.cli.output import print_json, print_report, progress_bar
+from retrieval.cli.space_options import modality_of
 from retrieval.embedding import create_embedder
 from retrieval.ingestion import IngestReport, Source
 from retrieval.search import Retriever
 
 Collection = Annotated[str, typer.Argument(help="Created if it does not exist.")]
-Paths = Annotated[list[Path], typer.Argument(help="Files and folders of text and Markdown.")]
+Paths = Annotated[list[Path], typer.Argument(help="Files and folders of texts and images.")]
 
 
 def ingest(
@@ -21,6 +22,10 @@ def ingest(
     paths: Paths,
     database_url: DatabaseUrl = None,
     model: Model = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(help="Of a new collection: text, or image for one of images alone."),
+    ] = None,
     text_config: Annotated[
         str, typer.Option(help="Text-search configuration of a new collection.")
     ] = "english",
@@ -30,7 +35,12 @@ def ingest(
     with Retriever.open(database_url) as retriever:
         if collection not in {each.name for each in retriever.collections()}:
             embedder = create_embedder(model) if model else None
-            retriever.create_collection(collection, embedder=embedder, text_config=text_config)
+            retriever.create_collection(
+                collection,
+                embedder=embedder,
+                text_config=text_config,
+                modality=modality_of(modality),
+            )
         report = ingest_with_progress(retriever, collection, paths)
     if json:
         print_json(report.as_json())

@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from retrieval.ingestion.normalise import normalise_text
 
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 TEXT_SUFFIXES = MARKDOWN_SUFFIXES | {".txt", ".text", ".rst"}
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -28,16 +29,17 @@ class FoundFiles:
     skipped: int
 
 
-def find_files(paths: Iterable[Path]) -> FoundFiles:
-    """Find the text files among paths, in the order given, each file once.
+def find_files(paths: Iterable[Path], *, images: bool = False) -> FoundFiles:
+    """Find the text files among paths, in the order given, each file once; and images if asked.
 
     A path that is no folder is taken as it is, whatever its name. A folder gives its files of a
     known suffix, sorted, and then those of its subfolders; hidden ones are passed over, links to
     folders are not followed, and files of other suffixes count as skipped.
     """
+    suffixes = TEXT_SUFFIXES | IMAGE_SUFFIXES if images else TEXT_SUFFIXES
     found: dict[str, Path | LoadError | None] = {}
     for path in paths:
-        for place, outcome in _search(path):
+        for place, outcome in _search(path, suffixes):
             absolute = os.path.abspath(place)
             # A file skipped in its folder is still loaded when it is named as well.
             if found.get(absolute) is None:
@@ -60,6 +62,10 @@ def load_file(path: Path) -> Document:
 
     Raises LoadError, which names the path, where there is no text to be had.
     """
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        from retrieval.loading.images import load_image
+
+        return load_image(path)
     content = normalise_text(_decode(path, _read(path)))
     is_markdown = path.suffix.lower() in MARKDOWN_SUFFIXES
     headings = find_headings(content) if is_markdown else []
@@ -74,24 +80,29 @@ def load_file(path: Path) -> Document:
     )
 
 
-def _search(path: Path) -> Iterator[tuple[Path, Path | LoadError | None]]:
+def _search(
+    path: Path, suffixes: Collection[str]
+) -> Iterator[tuple[Path, Path | LoadError | None]]:
     """Yield each path with what comes of it; None is a file that is passed over."""
-    return _search_folder(path) if os.path.isdir(path) else iter([(path, path)])
+    return _search_folder(path, suffixes) if os.path.isdir(path) else iter([(path, path)])
 
 
-def _search_folder(folder: Path) -> Iterator[tuple[Path, Path | LoadError | None]]:
+def _search_folder(
+    folder: Path, suffixes: Collection[str]
+) -> Iterator[tuple[Path, Path | LoadError | None]]:
     unreadable: list[OSError] = []
-    has_text = False
+    has_any = False
     for parent, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = _visible(folders)
         for file in (Path(parent, name) for name in _visible(names)):
-            is_text = file.suffix.lower() in TEXT_SUFFIXES
-            has_text = has_text or is_text
-            yield file, file if is_text else None
+            is_known = file.suffix.lower() in suffixes
+            has_any = has_any or is_known
+            yield file, file if is_known else None
     for error in unreadable:
         yield Path(error.filename), _load_error(error.filename, _reason(error))
-    if not has_text and not unreadable:
-        yield folder, _load_error(folder, f"no text files ({', '.join(sorted(TEXT_SUFFIXES))})")
+    if not has_any and not unreadable:
+        wanted = "text files" if suffixes == TEXT_SUFFIXES else "text files or images"
+        yield folder, _load_error(folder, f"no {wanted} ({', '.join(sorted(suffixes))})")
 
 
 def _visible(names: Iterable[str]) -> list[str]:

@@ -14,11 +14,12 @@ from retrieval import orm
 from retrieval.database import from_database_error
 from retrieval.document import Document
 from retrieval.embedding import Embedder, HashingEmbedder
-from retrieval.embedding.cache import embed_documents, trim_cache
+from retrieval.embedding.cache import trim_cache
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
 from retrieval.ingestion.calibrate import calibrate_steps
-from retrieval.ingestion.chunk import chunk_document, embedding_text
+from retrieval.ingestion.chunk import Chunk, chunk_document, embedding_text
+from retrieval.ingestion.embed import ChunkInput, embed_chunks
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.load import find_files, load_documents
 from retrieval.ingestion.normalise import is_storable, normalise_text
@@ -31,6 +32,7 @@ from retrieval.ingestion.store import (
     stored_hashes,
     written_spaces,
 )
+from retrieval.loading.images import complete_image
 from retrieval.steps import Compute, Query, Steps
 
 Source = str | Path | Document
@@ -60,13 +62,16 @@ class IngestRun:
         self._left_out: set[int] = set()
         self._documents: list[Document] = []
         self._keys: set[str] = set()
+        self._paths: list[Path] = []
         self._files: list[Path | LoadError] = []
+        self._embeds_images = False
         self._sort_sources([sources] if isinstance(sources, Source) else sources)
-        self.total = len(self._documents) + len(self._files)
+        self.total = 0
 
     def steps(self) -> Steps[IngestReport]:
         """Do it all."""
         yield from self._learn_spaces()
+        yield Compute(self._find_files)
         self._on_progress(0, self.total)
         batches = self._batches()
         while batch := (yield Compute(lambda: next(batches, None))):
@@ -77,7 +82,7 @@ class IngestRun:
         self._on_progress(self.report.done, self.total)  # with what failed after the last batch
         filled = 0
         for space in self._spaces.values():
-            filled += yield from fill_space(self.collection, space)
+            filled += yield from fill_space(self.collection, space, on_failure=self._fail_to_load)
         yield Query(self._finish)
         if self.report.chunks or filled:
             yield from self._calibrate()
@@ -86,6 +91,7 @@ class IngestRun:
     def _learn_spaces(self) -> Steps[None]:
         rows = yield Query(partial(written_spaces, collection=self.collection))
         self._spaces = {}
+        self._embeds_images = any(row.modality == "image" for row in rows)
         for row in rows:
             if row.space_id not in self._left_out:
                 space = yield Compute(partial(self._known_space, row))
@@ -107,21 +113,24 @@ class IngestRun:
     def _embedder(self) -> Embedder:
         """The embedder that chunks are cut for: without a space they still need a size."""
         searched_first = sorted(
-            self._spaces.values(),
+            (space for space in self._spaces.values() if space.modality == "text"),
             key=lambda space: (space.state != "active", space.kind != "dense"),
         )
         return searched_first[0].embedder if searched_first else HashingEmbedder()
 
     def _sort_sources(self, sources: Iterable[Source]) -> None:
-        paths = []
         for source in sources:
             if isinstance(source, Document):
                 self._documents.append(source)
             else:
-                paths.append(Path(source))
-        found = find_files(paths)
+                self._paths.append(Path(source))
+
+    def _find_files(self) -> None:
+        """Look into the folders, for images too where these can be found again."""
+        found = find_files(self._paths, images=self._embeds_images)
         self._files = list(found.files)
         self.report.skipped = found.skipped
+        self.total = len(self._documents) + len(self._files)
 
     def _batches(self) -> Iterator[list[Document]]:
         """Load the documents; one that cannot be loaded goes into the report."""
@@ -137,11 +146,12 @@ class IngestRun:
             yield batch
 
     def _load(self) -> Iterator[Document]:
-        given = (replace(each, content=normalise_text(each.content)) for each in self._documents)
+        given = (_as_given(each) for each in self._documents)
         for document in (*given, *load_documents(self._files)):
             if isinstance(document, LoadError):
-                source, _, reason = str(document).rpartition(": ")
-                self._fail(source, reason)
+                self._fail_to_load(document)
+            elif document.modality == "image" and not self._embeds_images:
+                self._fail(document.key, f"an image, and {self._no_space_for_images}")
             elif document.key in self._keys:
                 self._fail(document.key, "given twice in one run; the first one counts")
             elif not is_storable(document.key):
@@ -199,22 +209,20 @@ class IngestRun:
     def _embed(
         self, prepared: Sequence[PreparedDocument], space: KnownSpace
     ) -> Steps[list[PreparedDocument]]:
-        texts = [
-            embedding_text(each.document.title, chunk.context, chunk.content)
-            for each in prepared
-            for chunk in each.chunks
-        ]
-        embeddings = iter((yield from embed_documents(space, texts)))
-        return [
-            replace(
-                each,
-                embeddings={
-                    **each.embeddings,
-                    space.space_id: [next(embeddings) for _ in each.chunks],
-                },
-            )
-            for each in prepared
-        ]
+        inputs = [[_input(each.document, chunk) for chunk in each.chunks] for each in prepared]
+        belonging = [each for chunks in inputs for each in chunks if each.belongs_into(space)]
+        made = iter((yield from embed_chunks(space, belonging)))
+        embedded = []
+        for each, chunks in zip(prepared, inputs, strict=True):
+            embeddings = [next(made) if chunk.belongs_into(space) else None for chunk in chunks]
+            usable = [one for one in embeddings if not isinstance(one, LoadError)]
+            if len(usable) == len(embeddings):
+                known = {**each.embeddings, space.space_id: usable}
+                embedded.append(replace(each, embeddings=known))
+            for one in embeddings:
+                if isinstance(one, LoadError):
+                    self._fail_to_load(one)
+        return embedded
 
     def _store(
         self,
@@ -273,10 +281,12 @@ class IngestRun:
             for chunk in each.chunks
         ]
         for space in spaces if ids else ():
-            embeddings = [
-                embedding for each in prepared for embedding in each.embeddings[space.space_id]
-            ]
-            put_embeddings(connection, self.collection, space, ids, embeddings)
+            made = (one for each in prepared for one in each.embeddings[space.space_id])
+            embeddings = {id: one for id, one in zip(ids, made, strict=True) if one is not None}
+            if embeddings:
+                put_embeddings(
+                    connection, self.collection, space, list(embeddings), list(embeddings.values())
+                )
 
     def _finish(self, connection: Connection) -> None:
         """Build the indexes of active spaces that have none, and tidy up after a bulk load."""
@@ -291,7 +301,8 @@ class IngestRun:
     def _calibrate(self) -> Steps[None]:
         """Find out what the space that is searched should count, where it is time to."""
         for space in self._spaces.values():
-            if space.state == "active" and space.kind == "dense":
+            # of images the words do not tell which are alike
+            if (space.state, space.kind, space.modality) == ("active", "dense", "text"):
                 failed = yield from calibrate_steps(self.collection, space, self._known_spaces)
                 if failed is not None:
                     self.report.warnings.append(failed)
@@ -308,5 +319,32 @@ class IngestRun:
             if not isinstance(reason, NotReady):  # somebody else is building it
                 raise
 
+    @property
+    def _no_space_for_images(self) -> str:
+        return (
+            f"collection {self.collection} has no space for images; create one: retrieval spaces "
+            f"migrate {self.collection} --modality image --model clip-ViT-B-32"
+        )
+
     def _fail(self, source: str, reason: str) -> None:
         self.report.failures.append(Failure(os.fspath(source), reason))
+
+    def _fail_to_load(self, error: LoadError) -> None:
+        source, _, reason = str(error).rpartition(": ")
+        self._fail(source, reason)
+
+
+def _as_given(document: Document) -> Document | LoadError:
+    """A document from Python, as one from a file would be."""
+    document = replace(document, content=normalise_text(document.content))
+    if document.modality == "text":
+        return document
+    try:
+        return complete_image(document)
+    except LoadError as error:
+        return error
+
+
+def _input(document: Document, chunk: Chunk) -> ChunkInput:
+    text = embedding_text(document.title, chunk.context, chunk.content)
+    return ChunkInput(document.key, text, chunk.content, document.modality, document.source)

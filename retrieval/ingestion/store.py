@@ -20,12 +20,15 @@ CHUNKER = "paragraphs-1"
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """A document ready to be stored: its chunks, and by space id their embeddings in that order."""
+    """A document ready to be stored: its chunks, and by space id their embeddings in that order.
+
+    A chunk that does not belong into a space has None there.
+    """
 
     document: Document
     content_hash: str
     chunks: Sequence[Chunk]
-    embeddings: Mapping[int, Sequence[Embedding]] = field(default_factory=dict)
+    embeddings: Mapping[int, Sequence[Embedding | None]] = field(default_factory=dict)
 
 
 def content_hash(document: Document, max_tokens: int) -> str:
@@ -36,6 +39,7 @@ def content_hash(document: Document, max_tokens: int) -> str:
         document.content,
         dict(document.metadata),
         document.text_config,
+        document.modality,
         CHUNKER,
         max_tokens,
     ]
@@ -96,6 +100,7 @@ def _as_json(prepared: PreparedDocument) -> dict[str, Any]:
         "content": document.content,
         "metadata": dict(document.metadata),
         "text_config": document.text_config,
+        "modality": document.modality,
         "content_hash": prepared.content_hash,
         "chunks": [
             {

@@ -12,7 +12,7 @@ from retrieval.spaces.create import create_space_statement, space_name
 
 
 def space_statement(collection: str, space: str | None, kind: Kind | None) -> Select[Any]:
-    """What is known of a space; without a name, of the active one of the kind.
+    """What is known of a space; without a name, of the active one of the kind, texts before images.
 
     One row with nulls where the collection has no such space, no row where there is no collection.
     """
@@ -24,6 +24,8 @@ def space_statement(collection: str, space: str | None, kind: Kind | None) -> Se
         .select_from(orm.Collection)
         .outerjoin(orm.Space, joined)
         .where(orm.Collection.name == collection)
+        .order_by(orm.Space.modality != "text")
+        .limit(1)
     )
 
 
@@ -61,17 +63,18 @@ def collections_statement() -> Select[Any]:
             & (orm.Space.state == "active")
             & (orm.Space.kind == "dense"),
         )
-        .order_by(orm.Collection.name)
+        .distinct(orm.Collection.name)
+        .order_by(orm.Collection.name, orm.Space.modality != "text")
     )
 
 
 def create_collection_statements(
-    name: str, text_config: str, embedder: Embedder
+    name: str, text_config: str, embedder: Embedder, modality: str | None = None
 ) -> list[Select[Any]]:
     """Create a collection and, active from the start, the space of its embedder."""
     space = space_name(embedder.model)
     return [
         select(orm.call("create_collection", name=name, text_config=text_config)),
-        create_space_statement(name, space, embedder),
+        create_space_statement(name, space, embedder, modality=modality),
         select(orm.call("activate_space", collection=name, space=space)),
     ]
