@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import BigInteger, Select, cast, func, select
+from sqlalchemy.orm import aliased
 
 from retrieval import orm
 from retrieval.embedding import Embedder, Kind
@@ -47,6 +48,18 @@ def collections_statement() -> Select[Any]:
         .where(orm.ChunkStatistics.collection_id == orm.Collection.collection_id)
         .scalar_subquery()
     )
+    active = aliased(orm.Space)
+    searched = (
+        select(active.space_id)
+        .where(
+            active.collection_id == orm.Collection.collection_id,
+            active.state == "active",
+            active.kind == "dense",
+        )
+        .order_by(active.modality != "text")
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
         select(
             orm.Collection.name,
@@ -57,14 +70,8 @@ def collections_statement() -> Select[Any]:
             orm.Space.model,
             orm.Space.dimensions,
         )
-        .outerjoin(
-            orm.Space,
-            (orm.Space.collection_id == orm.Collection.collection_id)
-            & (orm.Space.state == "active")
-            & (orm.Space.kind == "dense"),
-        )
-        .distinct(orm.Collection.name)
-        .order_by(orm.Collection.name, orm.Space.modality != "text")
+        .outerjoin(orm.Space, orm.Space.space_id == searched)
+        .order_by(orm.Collection.name)
     )
 
 
