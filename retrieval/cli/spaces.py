@@ -35,14 +35,18 @@ def list_spaces(
     if not summaries:
         errors.print(f"collection {collection} has no space")
         return
-    names = ("name", "kind", "embeds", "state", "model", "dimensions", "metric", "index")
+    names = ("name", "kind", "state", "model", "dimensions", "metric", "index")
     listed = table(*names, "embeddings", "missing", "size")
     for each in summaries:
-        made = (each.name, each.kind, each.modality, each.state, each.model)
+        made = (each.name, _kind(each), each.state, each.model)
         shape = (str(each.dimensions), each.metric, _index(each))
         counts = (str(each.embeddings), str(each.missing), decimal(each.bytes))
         listed.add_row(*made, *shape, *counts)
     print_table(listed)
+
+
+def _kind(space: SpaceSummary) -> str:
+    return space.kind if space.modality == "text" else f"{space.kind}, {space.modality}"
 
 
 def _index(space: SpaceSummary) -> str:

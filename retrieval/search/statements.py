@@ -7,17 +7,23 @@ from sqlalchemy import BigInteger, Select, cast, func, select
 from sqlalchemy.orm import aliased
 
 from retrieval import orm
+from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
 from retrieval.search.results import StoredChunk
 from retrieval.spaces.create import create_space_statement, space_name
 
 
-def space_statement(collection: str, space: str | None, kind: Kind | None) -> Select[Any]:
+def space_statement(
+    collection: str, space: str | None, kind: Kind | None, *, modality: Modality | None = None
+) -> Select[Any]:
     """What is known of a space; without a name, of the active one of the kind, texts before images.
 
-    One row with nulls where the collection has no such space, no row where there is no collection.
+    The active one may be asked for by its modality. One row with nulls where the collection has no
+    such space, no row where there is no collection.
     """
     active = (orm.Space.state == "active") & (orm.Space.kind == kind)
+    if modality is not None:
+        active &= orm.Space.modality == modality
     wanted = active if space is None else orm.Space.name == space
     joined = (orm.Space.collection_id == orm.Collection.collection_id) & wanted
     return (

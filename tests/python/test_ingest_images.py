@@ -1,5 +1,6 @@
 """Images go into a space of their own, and texts find them there."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Run
 from PIL import ExifTags, Image
 from sqlalchemy import text
 
@@ -16,6 +18,7 @@ from retrieval import (
     HashingEmbedder,
     InvalidInput,
     LoadError,
+    NotFound,
     NotReady,
     Retriever,
     SentenceTransformerEmbedder,
@@ -160,6 +163,25 @@ def test_names_and_captions_are_words(filled: Retriever) -> None:
     assert (hit.document_key, hit.content) == ("captioned.png", "a cat asleep on a roof")
 
 
+def test_an_image_finds_images(filled: Retriever, clip: SentenceTransformerEmbedder) -> None:
+    for name in ("3.png", "captioned.png"):
+        hits = filled.search_by_image("c", name, max_results=3)
+        assert hits[0].document_key == name and hits[0].score == pytest.approx(1, abs=2e-3)
+        with Image.open(name) as image:
+            assert filled.search_by_image("c", image, space="images", max_results=3) == hits
+    narrow = filled.search_by_image("c", "3.png", metadata_filter={"path": {"$ne": "3.png"}})
+    assert len(narrow) == 8 and narrow[0].document_key != "3.png"
+    with pytest.raises(LoadError, match=r"gone\.png: does not exist"):
+        filled.search_by_image("c", "gone.png")
+    with pytest.raises(InvalidInput, match="space hashing: its model hashing reads no images"):
+        filled.search_by_image("c", "3.png", space="hashing")
+    filled.create_collection("none")
+    with pytest.raises(NotReady, match="collection none has no active space of images"):
+        filled.search_by_image("none", "3.png")
+    with pytest.raises(NotFound):
+        filled.search_by_image("unknown", "3.png")
+
+
 def test_ingesting_again(retriever: Retriever, folder: Path) -> None:
     before = stored(retriever, "images")
     assert retriever.ingest("c", folder).unchanged == 10
@@ -274,3 +296,34 @@ def test_a_migrated_space_keeps_its_modality(
         retriever.spaces.migrate("c", clip, space="images", modality="text")
     with pytest.raises(InvalidInput, match="only those of texts can be aligned"):
         retriever.spaces.align("c", HashingEmbedder(), source="new")
+
+
+def test_from_the_command_line(
+    command: Run, clip: SentenceTransformerEmbedder, folder: Path
+) -> None:
+    ingested = command(
+        "ingest", "photos", "0.png", "1.png", "--model", clip.model, "--modality", "image"
+    )
+    assert ingested.code == 0, ingested.err
+    found = json.loads(command("search", "photos", "two dogs", "--leg", "semantic", "--json").out)
+    assert {hit["document_key"] for hit in found} == {"0.png", "1.png"}
+    assert "dense, image" in command("spaces", "list", "photos").out
+    migrated = command("spaces", "migrate", "photos", "--model", "hashing", "--modality", "image")
+    assert migrated.code == 1 and "model hashing reads no images" in migrated.err
+    refused = command("spaces", "create", "photos", "--model", "hashing", "--modality", "sound")
+    assert refused.code == 1 and "--modality must be one of text, image" in refused.err
+    made = command(
+        "spaces",
+        "migrate",
+        "photos",
+        "--model",
+        clip.model,
+        "--dimensions",
+        "8",
+        "--space",
+        "short",
+        "--modality",
+        "image",
+    )
+    assert made.code == 0 and "rollback photos --modality image" in made.out
+    assert command("spaces", "rollback", "photos", "--modality", "image").code == 0
