@@ -26,7 +26,7 @@ from retrieval.ingestion.normalise import normalise_text
 PILLOW_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 # More than models look at: a larger image is made smaller as it is read, which bounds the memory
-# of a batch and takes a fraction of the time.
+# of a batch.
 MOST_PIXELS = 2_000_000
 
 _WHITE = (255, 255, 255, 255)

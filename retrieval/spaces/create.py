@@ -39,5 +39,5 @@ def _check_modality(embedder: Embedder, modality: str | None) -> None:
     if modality == "image" and "image" not in modalities_of(embedder):
         raise InvalidInput(
             f"model {embedder.model} reads no images; a space of them needs one that does, "
-            "such as clip-ViT-B-32"
+            "such as sentence-transformers/clip-ViT-B-32"
         )
