@@ -23,7 +23,8 @@ begin
         into hash_before using document_key;
     perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format(
-        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash, modality)
+        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash,
+                                          modality)
          values (%s, $1, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7, $8)
          on conflict (document_key, collection_id) do update
          set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,

@@ -42,7 +42,8 @@ declare
 begin
     perform retrieval._check_count('sample', sample);
     if target.modality <> 'text' then
-        raise exception 'space % embeds images: words do not tell which of them are alike, so it cannot be calibrated by them', quote_ident(target.name)
+        raise exception 'space % embeds images: words do not tell which of them are alike, so it cannot be calibrated by them',
+                        quote_ident(target.name)
             using errcode = 'invalid_parameter_value', hint = 'What it should count is for set_ranking to say.';
     end if;
     space_name := target.name;

@@ -1,8 +1,8 @@
 -- What there is to know of a collection's spaces, active ones first.
 create or replace function retrieval.list_spaces(collection text)
     returns table (
-        space_id bigint, name text, kind text, modality text, state text, model text, revision text, dimensions integer, signature jsonb, metric text,
-        index_method text, quantization text, index_options jsonb, search_options jsonb, alignment jsonb,
+        space_id bigint, name text, kind text, modality text, state text, model text, revision text, dimensions integer, signature jsonb,
+        metric text, index_method text, quantization text, index_options jsonb, search_options jsonb, alignment jsonb,
         has_query_adapter boolean, embeddings bigint, missing bigint, indexed boolean, bytes bigint, created_at timestamptz, activated_at timestamptz)
     language plpgsql stable
 as $$

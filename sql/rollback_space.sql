@@ -10,12 +10,13 @@ begin
     perform retrieval._lock_spaces(owner.collection_id);
     select s.name into former
     from retrieval.spaces s
-    where s.collection_id = owner.collection_id and s.kind = rollback_space.kind and s.modality = rollback_space.modality and s.state = 'shadow' and s.activated_at is not null
+    where s.collection_id = owner.collection_id and s.kind = rollback_space.kind and s.modality = rollback_space.modality
+      and s.state = 'shadow' and s.activated_at is not null
     order by s.activated_at desc, s.space_id desc
     limit 1;
     if not found then
-        raise exception 'collection % has no former % space of modality % to go back to', quote_ident(collection), coalesce(quote_literal(kind), 'null'),
-                        coalesce(quote_literal(modality), 'null')
+        raise exception 'collection % has no former % space of modality % to go back to',
+                        quote_ident(collection), coalesce(quote_literal(kind), 'null'), coalesce(quote_literal(modality), 'null')
             using errcode = 'object_not_in_prerequisite_state';
     end if;
     perform retrieval.activate_space(collection, former);

@@ -1980,12 +1980,13 @@ begin
     perform retrieval._lock_spaces(owner.collection_id);
     select s.name into former
     from retrieval.spaces s
-    where s.collection_id = owner.collection_id and s.kind = rollback_space.kind and s.modality = rollback_space.modality and s.state = 'shadow' and s.activated_at is not null
+    where s.collection_id = owner.collection_id and s.kind = rollback_space.kind and s.modality = rollback_space.modality
+      and s.state = 'shadow' and s.activated_at is not null
     order by s.activated_at desc, s.space_id desc
     limit 1;
     if not found then
-        raise exception 'collection % has no former % space of modality % to go back to', quote_ident(collection), coalesce(quote_literal(kind), 'null'),
-                        coalesce(quote_literal(modality), 'null')
+        raise exception 'collection % has no former % space of modality % to go back to',
+                        quote_ident(collection), coalesce(quote_literal(kind), 'null'), coalesce(quote_literal(modality), 'null')
             using errcode = 'object_not_in_prerequisite_state';
     end if;
     perform retrieval.activate_space(collection, former);
@@ -2043,8 +2044,8 @@ comment on function retrieval.resume_space(text, text) is
 -- What there is to know of a collection's spaces, active ones first.
 create or replace function retrieval.list_spaces(collection text)
     returns table (
-        space_id bigint, name text, kind text, modality text, state text, model text, revision text, dimensions integer, signature jsonb, metric text,
-        index_method text, quantization text, index_options jsonb, search_options jsonb, alignment jsonb,
+        space_id bigint, name text, kind text, modality text, state text, model text, revision text, dimensions integer, signature jsonb,
+        metric text, index_method text, quantization text, index_options jsonb, search_options jsonb, alignment jsonb,
         has_query_adapter boolean, embeddings bigint, missing bigint, indexed boolean, bytes bigint, created_at timestamptz, activated_at timestamptz)
     language plpgsql stable
 as $$
@@ -5195,7 +5196,8 @@ declare
 begin
     perform retrieval._check_count('sample', sample);
     if target.modality <> 'text' then
-        raise exception 'space % embeds images: words do not tell which of them are alike, so it cannot be calibrated by them', quote_ident(target.name)
+        raise exception 'space % embeds images: words do not tell which of them are alike, so it cannot be calibrated by them',
+                        quote_ident(target.name)
             using errcode = 'invalid_parameter_value', hint = 'What it should count is for set_ranking to say.';
     end if;
     space_name := target.name;
@@ -5471,7 +5473,8 @@ begin
         execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', collection_id) using document_ids;
     end if;
     execute format(
-        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config, modality)
+        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config,
+                                       modality)
          select %1$s, d.document_id, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
                 coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
          from retrieval.documents d
@@ -5704,7 +5707,8 @@ begin
         into hash_before using document_key;
     perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format(
-        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash, modality)
+        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash,
+                                          modality)
          values (%s, $1, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7, $8)
          on conflict (document_key, collection_id) do update
          set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,

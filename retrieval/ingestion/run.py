@@ -322,8 +322,9 @@ class IngestRun:
     @property
     def _no_space_for_images(self) -> str:
         return (
-            f"collection {self.collection} has no space for images; create one: retrieval spaces "
-            f"migrate {self.collection} --modality image --model sentence-transformers/clip-ViT-B-32"
+            f"collection {self.collection} has no space for images; create one: "
+            f"retrieval spaces migrate {self.collection} --modality image "
+            "--model sentence-transformers/clip-ViT-B-32"
         )
 
     def _fail(self, source: str, reason: str) -> None:
