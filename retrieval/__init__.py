@@ -6,6 +6,7 @@ from retrieval.document import Document
 from retrieval.embedding import (
     Embedder,
     HashingEmbedder,
+    ImageEmbedder,
     MultiVectorEncoderEmbedder,
     MultiVectorHashingEmbedder,
     SentenceTransformerEmbedder,
@@ -78,6 +79,7 @@ __all__ = [
     "Failure",
     "HashingEmbedder",
     "Hit",
+    "ImageEmbedder",
     "IngestReport",
     "InvalidInput",
     "LoadError",

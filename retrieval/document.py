@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
+
+# What a document is, and what the model of a space embeds.
+Modality = Literal["text", "image"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 class FileTime(str):
@@ -25,6 +29,9 @@ class Document:
 
     `embedding` is for vectors that exist already: the numbers of one dense embedding, made by the
     model of the space that the collection is searched in. The document is then one chunk.
+
+    With the modality "image" it is the image file that `source` names, and `content` its caption,
+    which may be empty. The title, and in the metadata the size and the hash, come from the file.
     """
 
     key: str
@@ -34,3 +41,4 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     text_config: str | None = None
     embedding: Sequence[float] | NDArray[Any] | None = field(default=None, compare=False)
+    modality: Modality = "text"

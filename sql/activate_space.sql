@@ -12,6 +12,21 @@ end;
 
 comment on function retrieval._lock_spaces(bigint) is 'Waits for the writers of a collection''s spaces and keeps new ones waiting until the transaction ends.';
 
+-- Which chunks belong into a space, as a condition on a chunk c. An image without a caption says nothing in words but the
+-- name of its file, which keyword search finds.
+create or replace function retrieval._embeds(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return case space.modality
+        when 'image' then 'c.modality = ''image'''
+        -- asked of the images, which have an index and are few or none, so that counting chunks need not read them
+        else format('not exists (select from retrieval.chunks i
+                                 where i.collection_id = %s and i.chunk_id = c.chunk_id and i.modality = ''image'' and i.content = '''')',
+                    space.collection_id) end;
+
+comment on function retrieval._embeds(retrieval.spaces) is
+'The SQL condition that a chunk c belongs into a space: into one of images every image, into one of texts everything but images without a caption.';
+
 create or replace function retrieval._count_missing(space retrieval.spaces)
     returns bigint
     language plpgsql
@@ -21,14 +36,29 @@ declare
 begin
     execute format(
         'select count(*) from retrieval.chunks c
-         where c.collection_id = %s
+         where c.collection_id = %s and %s
            and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-        space.collection_id, retrieval._embedding_table(space.kind), space.space_id) into missing;
+        space.collection_id, retrieval._embeds(space), retrieval._embedding_table(space.kind), space.space_id) into missing;
     return missing;
 end;
 $$;
 
-comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks have no embedding in a space.';
+comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks that belong into a space have no embedding in it.';
+
+create or replace function retrieval._count_embeddings(space retrieval.spaces)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    embeddings bigint;
+begin
+    execute format('select count(*) from retrieval.%I where space_id = %s', retrieval._embedding_table(space.kind), space.space_id)
+        into embeddings;
+    return embeddings;
+end;
+$$;
+
+comment on function retrieval._count_embeddings(retrieval.spaces) is 'How many chunks have an embedding in a space.';
 
 create or replace function retrieval.activate_space(collection text, space text)
     returns void
@@ -48,7 +78,7 @@ begin
             using errcode = 'object_not_in_prerequisite_state';
     end if;
     update retrieval.spaces s set state = 'shadow'
-    where s.collection_id = owner.collection_id and s.kind = target.kind and s.state = 'active'
+    where s.collection_id = owner.collection_id and s.kind = target.kind and s.modality = target.modality and s.state = 'active'
       and s.space_id <> target.space_id;
     update retrieval.spaces s set state = 'active', activated_at = clock_timestamp()
     where s.space_id = target.space_id and s.state <> 'active';
@@ -56,4 +86,4 @@ end;
 $$;
 
 comment on function retrieval.activate_space(text, text) is
-'Makes a space the collection''s active one of its kind, which searches use; the former one becomes a shadow, to which rollback_space returns. 55000 while chunks lack an embedding in it.';
+'Makes a space the collection''s active one of its kind and modality, which searches use; the former one becomes a shadow, to which rollback_space returns. 55000 while chunks lack an embedding in it.';

@@ -19,7 +19,7 @@ $$;
 
 comment on function retrieval._collection(text) is 'The collection of that name; 42704 where there is none.';
 
--- Without a name: the collection's active space of the kind.
+-- Without a name: the collection's active space of the kind, the one of texts before that of images.
 create or replace function retrieval._space(collection retrieval.collections, space text, kind text default 'dense')
     returns retrieval.spaces
     language plpgsql stable
@@ -30,7 +30,9 @@ begin
     select * into found_space
     from retrieval.spaces s
     where s.collection_id = collection.collection_id
-      and case when space is null then s.state = 'active' and s.kind = _space.kind else s.name = space end;
+      and case when space is null then s.state = 'active' and s.kind = _space.kind else s.name = space end
+    order by s.modality <> 'text'
+    limit 1;
     if not found and space is null then
         raise exception 'collection % has no active% space', quote_ident(collection.name), case kind when 'dense' then '' else ' ' || kind end
             using errcode = 'object_not_in_prerequisite_state',
@@ -47,7 +49,7 @@ end;
 $$;
 
 comment on function retrieval._space(retrieval.collections, text, text) is
-'The space of that name, or the active one of the kind where the name is null; 42704 or 55000 where there is none, 22023 where it is of another kind. With kind null the name may be of any.';
+'The space of that name, or the active one of the kind where the name is null, the one of texts before that of images; 42704 or 55000 where there is none, 22023 where it is of another kind. With kind null the name may be of any.';
 
 -- What every search and its candidates check first.
 create or replace function retrieval._check_count(parameter text, value bigint, maximum bigint default 10000)

@@ -41,6 +41,11 @@ declare
     share double precision;
 begin
     perform retrieval._check_count('sample', sample);
+    if target.modality <> 'text' then
+        raise exception 'space % embeds images: words do not tell which of them are alike, so it cannot be calibrated by them',
+                        quote_ident(target.name)
+            using errcode = 'invalid_parameter_value', hint = 'What it should count is for set_ranking to say.';
+    end if;
     space_name := target.name;
     select count(a.agreement), avg(a.agreement) into sampled, agreement
     from (select retrieval._agreement(target, collection, s.chunk_id, s.embedding) as agreement

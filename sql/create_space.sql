@@ -12,7 +12,8 @@ create or replace function retrieval.create_space(
     signature jsonb default '{}',
     index_options jsonb default '{}',
     search_options jsonb default '{}',
-    alignment jsonb default null)
+    alignment jsonb default null,
+    modality text default 'text')
     returns bigint
     language plpgsql
     set search_path from current
@@ -24,6 +25,7 @@ declare
 begin
     perform retrieval._check_name('space', space);
     perform retrieval._check_choice('kind', kind, array['dense', 'sparse', 'multivector']);
+    perform retrieval._check_choice('modality', modality, array['text', 'image']);
     created.kind := kind;
     created.dimensions := dimensions;
     created.metric := coalesce(metric, case kind when 'sparse' then 'inner_product' else 'cosine' end);
@@ -33,9 +35,9 @@ begin
     created.search_options := search_options;
     perform retrieval._check_space(created);
 
-    insert into retrieval.spaces (collection_id, name, kind, model, revision, signature, dimensions, metric,
+    insert into retrieval.spaces (collection_id, name, kind, modality, model, revision, signature, dimensions, metric,
                                   index_method, index_options, quantization, search_options, alignment)
-    values (owner.collection_id, space, kind, model, revision, signature, dimensions, created.metric,
+    values (owner.collection_id, space, kind, modality, model, revision, signature, dimensions, created.metric,
             created.index_method, index_options, quantization, search_options, alignment)
     returning * into created;
 
@@ -54,8 +56,8 @@ exception when unique_violation then
 end;
 $$;
 
-comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb) is
-'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options. Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
+comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb, text) is
+'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options; modality: what the model embeds, text (every chunk that has some) or image (the chunks of images). Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
 
 -- Which of the choices go together is what pgvector can index.
 create or replace function retrieval._check_space(space retrieval.spaces)

@@ -70,7 +70,7 @@ begin
              join retrieval.%1$I e on e.chunk_id = n.chunk_id
              where v.norm > 0 and l2_norm(e.embedding) > 0),
          equal as (
-             select count(*) as vectors, count(distinct (coalesce(c.title, ''''), c.context, c.content)) as texts
+             select count(*) as vectors, count(distinct %6$s) as inputs
              from vectors v join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = v.chunk_id
              group by v.embedding),
          -- fewer vectors, or of fewer dimensions, fall apart by themselves
@@ -81,14 +81,16 @@ begin
                 (select count(*) from neighbours), (select avg(cosine) from neighbours),
                 (select count(*) filter (where cosine < 0)::double precision / nullif(count(*), 0) from neighbours),
                 min(norm), avg(norm), max(norm), stddev_pop(norm),
-                (select coalesce(sum(e.vectors) filter (where e.texts > 1), 0) from equal e)::double precision / nullif(count(*), 0),
+                (select coalesce(sum(e.vectors) filter (where e.inputs > 1), 0) from equal e)::double precision / nullif(count(*), 0),
                 count(*) filter (where norm = 0)::double precision / nullif(count(*), 0),
                 (select case when count(*) = 400 then coalesce(retrieval._separate_share(array_agg(embedding), %5$s), 0) end from distinct_vectors)
          from vectors',
-        retrieval._embedding_partition(target), least(100, 400.0 * sample / greatest(stored, 1)), sample, target.collection_id, target.dimensions)
+        retrieval._embedding_partition(target), least(100, 400.0 * sample / greatest(stored, 1)), sample, target.collection_id, target.dimensions,
+        -- what the model was given: of an image that is not what its chunk says
+        case target.modality when 'image' then 'c.metadata ->> ''sha256''' else '(coalesce(c.title, ''''), c.context, c.content)' end)
         using stored;
 end;
 $$;
 
 comment on function retrieval.describe_space(text, text, integer) is
-'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content; zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
+'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';

@@ -21,18 +21,21 @@ begin
                                   else format('document_key %L is given twice', repeated.key) end
             using errcode = 'invalid_parameter_value';
     end if;
+    perform retrieval._check_choice('modality', m.modality, array['text', 'image'])
+    from (select distinct coalesce(d ->> 'modality', 'text') as modality from jsonb_array_elements(documents) d) m;
     perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format($query$
         with stored as (
             insert into retrieval.documents
-                (collection_id, document_key, title, source, content, metadata, text_config, content_hash)
-            select %s, g.document_key, g.title, g.source, coalesce(g.content, ''), coalesce(g.metadata, '{}'), g.text_config, g.content_hash
+                (collection_id, document_key, title, source, content, metadata, text_config, modality, content_hash)
+            select %s, g.document_key, g.title, g.source, coalesce(g.content, ''), coalesce(g.metadata, '{}'), g.text_config,
+                   coalesce(g.modality, 'text'), g.content_hash
             from jsonb_to_recordset($1) g(document_key text, title text, source text, content text, metadata jsonb,
-                                          text_config text, content_hash text)
+                                          text_config text, modality text, content_hash text)
             order by g.document_key
             on conflict (document_key, collection_id) do update
             set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,
-                text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
+                text_config = excluded.text_config, modality = excluded.modality, content_hash = excluded.content_hash, updated_at = now()
             returning document_id)
         select array_agg(document_id) from stored$query$, owner) into stored_ids using documents;
     perform set_config('retrieval.chunks_given', '', true);
@@ -40,10 +43,10 @@ begin
     return query execute format($query$
         with inserted as (
             insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, context,
-                                          title, metadata, text_config)
+                                          title, metadata, text_config, modality)
             select %1$s, d.document_id, (c.number - 1)::integer, (c.chunk ->> 'start_offset')::integer,
                    (c.chunk ->> 'end_offset')::integer, coalesce(c.chunk ->> 'content', ''), coalesce(c.chunk ->> 'context', ''),
-                   d.title, d.metadata, coalesce(d.text_config, n.text_config)
+                   d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
             from jsonb_to_recordset($1) g(document_key text, chunks jsonb)
             join retrieval.documents d on d.collection_id = %1$s and d.document_key = g.document_key
             join retrieval.collections n on n.collection_id = %1$s
@@ -60,4 +63,4 @@ end;
 $$;
 
 comment on function retrieval.put_documents(text, jsonb) is
-'Stores documents, each replacing what its key held, and returns their chunks. An element: {"document_key", "content", "title", "source", "metadata", "text_config", "content_hash", "chunks": [{"content", "context", "start_offset", "end_offset"}, …]}; only the key is required, and without chunks the content is one chunk. Embeddings follow with retrieval.put_embeddings.';
+'Stores documents, each replacing what its key held, and returns their chunks. An element: {"document_key", "content", "title", "source", "metadata", "text_config", "modality", "content_hash", "chunks": [{"content", "context", "start_offset", "end_offset"}, …]}; only the key is required, and without chunks the content is one chunk. Modality is text, or image for a document that is the image file which source names, with its caption as content. Embeddings follow with retrieval.put_embeddings.';

@@ -21,12 +21,17 @@ begin
         execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', collection_id) using document_ids;
     end if;
     execute format(
-        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config)
+        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config,
+                                       modality)
          select %1$s, d.document_id, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
-                coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config)
+                coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
          from retrieval.documents d
          join retrieval.collections n on n.collection_id = %1$s
-         left join lateral retrieval.split_text(d.content, %2$s) with ordinality s(start_offset, end_offset, content, number) on true
+         left join lateral (
+             select * from retrieval.split_text(d.content, %2$s) with ordinality t(start_offset, end_offset, content, number)
+             where d.modality = ''text''
+             union all
+             select 0, char_length(d.content), d.content, 1 where d.modality = ''image'') s on true
          where d.collection_id = %1$s and d.document_id = any($1)
            -- without text a title is still to be found
            and (s.number is not null or btrim(d.title) <> '''')', collection_id, maximum_length)
@@ -35,7 +40,7 @@ end;
 $$;
 
 comment on function retrieval._split_documents(bigint, bigint[], integer, boolean) is
-'Cuts documents into new chunks; have_chunks says whether there can be old ones to remove. A document without text is one empty chunk if it has a title, and none otherwise.';
+'Cuts documents into new chunks; have_chunks says whether there can be old ones to remove. An image is one chunk, with its caption. Any other document without text is one empty chunk if it has a title, and none otherwise.';
 
 -- Writers that bring chunks along set retrieval.chunks_given while they write the documents: in their bodies, because only
 -- a superuser may create a function that is declared to set a parameter of that kind.
@@ -106,7 +111,7 @@ begin
     for rewritten in execute
         'select n.collection_id, array_agg(n.chunk_id) as chunk_ids
          from new_chunks n join old_chunks o using (chunk_id, collection_id)
-         where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
+         where (n.content, n.context, n.modality) <> (o.content, o.context, o.modality) or n.title is distinct from o.title
          group by n.collection_id'
     loop
         for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
@@ -119,7 +124,7 @@ end;
 $$;
 
 comment on function retrieval._forget_embeddings() is
-'Trigger on chunks: a chunk whose title, context or content was updated in place loses its embeddings.';
+'Trigger on chunks: a chunk whose title, context, content or modality was updated in place loses its embeddings.';
 
 create or replace trigger forget_embeddings
     after update on retrieval.chunks referencing old table as old_chunks new table as new_chunks

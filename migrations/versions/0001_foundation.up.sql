@@ -147,17 +147,19 @@ create table retrieval.documents (
     content text not null default '',
     metadata jsonb not null default '{}',
     text_config text,
+    modality text not null default 'text',
     content_hash text,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint documents_pkey primary key (document_id, collection_id),
     constraint documents_key_key unique (document_key, collection_id),
     constraint documents_key_check check (octet_length(document_key) between 1 and 2000),
-    constraint documents_metadata_check check (jsonb_typeof(metadata) = 'object')
+    constraint documents_metadata_check check (jsonb_typeof(metadata) = 'object'),
+    constraint documents_modality_check check (modality in ('text', 'image'))
 ) partition by list (collection_id);
 
--- title, metadata and text_config are copies that retrieval._copy_document() keeps: a filter and the ranking
--- then need no second join.
+-- title, metadata, text_config and modality are copies that retrieval._copy_document() keeps: a filter and the
+-- ranking then need no second join.
 create table retrieval.chunks (
     chunk_id bigint generated always as identity,
     collection_id bigint not null,
@@ -170,16 +172,19 @@ create table retrieval.chunks (
     title text,
     metadata jsonb not null default '{}',
     text_config text not null default 'simple',
+    modality text not null default 'text',
     lexemes tsvector not null,  -- and length: written by retrieval._index_text()
     length integer not null,
     constraint chunks_pkey primary key (chunk_id, collection_id),
     constraint chunks_position_key unique (document_id, position, collection_id),
     constraint chunks_position_check check (position >= 0),
-    constraint chunks_offsets_check check (start_offset >= 0 and end_offset >= start_offset)
+    constraint chunks_offsets_check check (start_offset >= 0 and end_offset >= start_offset),
+    constraint chunks_modality_check check (modality in ('text', 'image'))
 ) partition by list (collection_id);
 
 create index chunks_lexemes_index on retrieval.chunks using gin (lexemes);
 create index chunks_metadata_index on retrieval.chunks using gin (metadata jsonb_path_ops);
+create index chunks_images_index on retrieval.chunks (chunk_id) where modality = 'image';
 
 -- Keys with an index of their own on the collection's chunks; see retrieval.index_metadata.
 create table retrieval.metadata_indexes (
@@ -219,6 +224,7 @@ create table retrieval.spaces (
     collection_id bigint not null,
     name text not null,
     kind text not null default 'dense',
+    modality text not null default 'text',
     model text not null,
     revision text,
     signature jsonb not null default '{}',
@@ -237,6 +243,7 @@ create table retrieval.spaces (
     constraint spaces_collection_id_fkey foreign key (collection_id)
         references retrieval.collections on delete cascade,
     constraint spaces_kind_check check (kind in ('dense', 'sparse', 'multivector')),
+    constraint spaces_modality_check check (modality in ('text', 'image')),
     constraint spaces_dimensions_check check (dimensions between 1 and case kind when 'sparse' then 1000000000 else 4000 end),
     constraint spaces_metric_check check (metric in ('cosine', 'inner_product', 'l2', 'l1')),
     constraint spaces_index_method_check check (index_method in ('hnsw', 'ivfflat', 'none')),
@@ -244,7 +251,7 @@ create table retrieval.spaces (
     constraint spaces_state_check check (state in ('building', 'active', 'shadow', 'retired'))
 );
 
-create unique index spaces_active_index on retrieval.spaces (collection_id, kind) where state = 'active';
+create unique index spaces_active_index on retrieval.spaces (collection_id, kind, modality) where state = 'active';
 
 create table retrieval.embeddings (
     space_id bigint not null,
@@ -396,7 +403,7 @@ $$;
 
 comment on function retrieval._collection(text) is 'The collection of that name; 42704 where there is none.';
 
--- Without a name: the collection's active space of the kind.
+-- Without a name: the collection's active space of the kind, the one of texts before that of images.
 create or replace function retrieval._space(collection retrieval.collections, space text, kind text default 'dense')
     returns retrieval.spaces
     language plpgsql stable
@@ -407,7 +414,9 @@ begin
     select * into found_space
     from retrieval.spaces s
     where s.collection_id = collection.collection_id
-      and case when space is null then s.state = 'active' and s.kind = _space.kind else s.name = space end;
+      and case when space is null then s.state = 'active' and s.kind = _space.kind else s.name = space end
+    order by s.modality <> 'text'
+    limit 1;
     if not found and space is null then
         raise exception 'collection % has no active% space', quote_ident(collection.name), case kind when 'dense' then '' else ' ' || kind end
             using errcode = 'object_not_in_prerequisite_state',
@@ -424,7 +433,7 @@ end;
 $$;
 
 comment on function retrieval._space(retrieval.collections, text, text) is
-'The space of that name, or the active one of the kind where the name is null; 42704 or 55000 where there is none, 22023 where it is of another kind. With kind null the name may be of any.';
+'The space of that name, or the active one of the kind where the name is null, the one of texts before that of images; 42704 or 55000 where there is none, 22023 where it is of another kind. With kind null the name may be of any.';
 
 -- What every search and its candidates check first.
 create or replace function retrieval._check_count(parameter text, value bigint, maximum bigint default 10000)
@@ -908,7 +917,7 @@ create or replace trigger index_text_copied
 -- end
 
 -- begin sql/copy_document.sql
--- A chunk carries its document's title, metadata and text configuration, so that a filter and the ranking need no
+-- A chunk carries its document's title, metadata, text configuration and modality, so that a filter and the ranking need no
 -- second join. Whoever writes chunks may fill the copies in; what is missing or wrong is corrected here, once per
 -- statement, and again when the document changes: no caller can let them drift apart.
 
@@ -930,20 +939,20 @@ begin
         end if;
         execute format(
             'update retrieval.chunks c
-             set title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config)
+             set title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config), modality = d.modality
              from retrieval.documents d
              join retrieval.collections n using (collection_id)
              where c.collection_id = %1$s and d.collection_id = %1$s and c.document_id = d.document_id
                and d.document_id in (select w.document_id from written_rows w where w.collection_id = %1$s)
                and (c.title is distinct from d.title or c.metadata <> d.metadata
-                    or c.text_config <> coalesce(d.text_config, n.text_config))', written_collection);
+                    or c.text_config <> coalesce(d.text_config, n.text_config) or c.modality <> d.modality)', written_collection);
     end loop;
     return null;
 end;
 $$;
 
 comment on function retrieval._copy_document() is
-'Trigger on documents and chunks: chunks take title, metadata and text configuration from their document.';
+'Trigger on documents and chunks: chunks take title, metadata, text configuration and modality from their document.';
 
 create or replace trigger copy_document_inserted
     after insert on retrieval.chunks referencing new table as written_rows
@@ -1631,7 +1640,8 @@ create or replace function retrieval.create_space(
     signature jsonb default '{}',
     index_options jsonb default '{}',
     search_options jsonb default '{}',
-    alignment jsonb default null)
+    alignment jsonb default null,
+    modality text default 'text')
     returns bigint
     language plpgsql
     set search_path from current
@@ -1643,6 +1653,7 @@ declare
 begin
     perform retrieval._check_name('space', space);
     perform retrieval._check_choice('kind', kind, array['dense', 'sparse', 'multivector']);
+    perform retrieval._check_choice('modality', modality, array['text', 'image']);
     created.kind := kind;
     created.dimensions := dimensions;
     created.metric := coalesce(metric, case kind when 'sparse' then 'inner_product' else 'cosine' end);
@@ -1652,9 +1663,9 @@ begin
     created.search_options := search_options;
     perform retrieval._check_space(created);
 
-    insert into retrieval.spaces (collection_id, name, kind, model, revision, signature, dimensions, metric,
+    insert into retrieval.spaces (collection_id, name, kind, modality, model, revision, signature, dimensions, metric,
                                   index_method, index_options, quantization, search_options, alignment)
-    values (owner.collection_id, space, kind, model, revision, signature, dimensions, created.metric,
+    values (owner.collection_id, space, kind, modality, model, revision, signature, dimensions, created.metric,
             created.index_method, index_options, quantization, search_options, alignment)
     returning * into created;
 
@@ -1673,8 +1684,8 @@ exception when unique_violation then
 end;
 $$;
 
-comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb) is
-'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options. Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
+comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb, text) is
+'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options; modality: what the model embeds, text (every chunk that has some) or image (the chunks of images). Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
 
 -- Which of the choices go together is what pgvector can index.
 create or replace function retrieval._check_space(space retrieval.spaces)
@@ -1910,6 +1921,21 @@ end;
 
 comment on function retrieval._lock_spaces(bigint) is 'Waits for the writers of a collection''s spaces and keeps new ones waiting until the transaction ends.';
 
+-- Which chunks belong into a space, as a condition on a chunk c. An image without a caption says nothing in words but the
+-- name of its file, which keyword search finds.
+create or replace function retrieval._embeds(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return case space.modality
+        when 'image' then 'c.modality = ''image'''
+        -- asked of the images, which have an index and are few or none, so that counting chunks need not read them
+        else format('not exists (select from retrieval.chunks i
+                                 where i.collection_id = %s and i.chunk_id = c.chunk_id and i.modality = ''image'' and i.content = '''')',
+                    space.collection_id) end;
+
+comment on function retrieval._embeds(retrieval.spaces) is
+'The SQL condition that a chunk c belongs into a space: into one of images every image, into one of texts everything but images without a caption.';
+
 create or replace function retrieval._count_missing(space retrieval.spaces)
     returns bigint
     language plpgsql
@@ -1919,14 +1945,29 @@ declare
 begin
     execute format(
         'select count(*) from retrieval.chunks c
-         where c.collection_id = %s
+         where c.collection_id = %s and %s
            and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-        space.collection_id, retrieval._embedding_table(space.kind), space.space_id) into missing;
+        space.collection_id, retrieval._embeds(space), retrieval._embedding_table(space.kind), space.space_id) into missing;
     return missing;
 end;
 $$;
 
-comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks have no embedding in a space.';
+comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks that belong into a space have no embedding in it.';
+
+create or replace function retrieval._count_embeddings(space retrieval.spaces)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    embeddings bigint;
+begin
+    execute format('select count(*) from retrieval.%I where space_id = %s', retrieval._embedding_table(space.kind), space.space_id)
+        into embeddings;
+    return embeddings;
+end;
+$$;
+
+comment on function retrieval._count_embeddings(retrieval.spaces) is 'How many chunks have an embedding in a space.';
 
 create or replace function retrieval.activate_space(collection text, space text)
     returns void
@@ -1946,7 +1987,7 @@ begin
             using errcode = 'object_not_in_prerequisite_state';
     end if;
     update retrieval.spaces s set state = 'shadow'
-    where s.collection_id = owner.collection_id and s.kind = target.kind and s.state = 'active'
+    where s.collection_id = owner.collection_id and s.kind = target.kind and s.modality = target.modality and s.state = 'active'
       and s.space_id <> target.space_id;
     update retrieval.spaces s set state = 'active', activated_at = clock_timestamp()
     where s.space_id = target.space_id and s.state <> 'active';
@@ -1954,12 +1995,12 @@ end;
 $$;
 
 comment on function retrieval.activate_space(text, text) is
-'Makes a space the collection''s active one of its kind, which searches use; the former one becomes a shadow, to which rollback_space returns. 55000 while chunks lack an embedding in it.';
+'Makes a space the collection''s active one of its kind and modality, which searches use; the former one becomes a shadow, to which rollback_space returns. 55000 while chunks lack an embedding in it.';
 -- end
 
 -- begin sql/rollback_space.sql
 -- The way back from activate_space.
-create or replace function retrieval.rollback_space(collection text, kind text default 'dense')
+create or replace function retrieval.rollback_space(collection text, kind text default 'dense', modality text default 'text')
     returns text
     language plpgsql
 as $$
@@ -1970,11 +2011,13 @@ begin
     perform retrieval._lock_spaces(owner.collection_id);
     select s.name into former
     from retrieval.spaces s
-    where s.collection_id = owner.collection_id and s.kind = rollback_space.kind and s.state = 'shadow' and s.activated_at is not null
+    where s.collection_id = owner.collection_id and s.kind = rollback_space.kind and s.modality = rollback_space.modality
+      and s.state = 'shadow' and s.activated_at is not null
     order by s.activated_at desc, s.space_id desc
     limit 1;
     if not found then
-        raise exception 'collection % has no former % space to go back to', quote_ident(collection), coalesce(quote_literal(kind), 'null')
+        raise exception 'collection % has no former % space of modality % to go back to',
+                        quote_ident(collection), coalesce(quote_literal(kind), 'null'), coalesce(quote_literal(modality), 'null')
             using errcode = 'object_not_in_prerequisite_state';
     end if;
     perform retrieval.activate_space(collection, former);
@@ -1982,7 +2025,7 @@ begin
 end;
 $$;
 
-comment on function retrieval.rollback_space(text, text) is
+comment on function retrieval.rollback_space(text, text, text) is
 'Makes the space that was active before the active one again, and returns its name. 55000 where there is none or it has become incomplete.';
 -- end
 
@@ -2032,27 +2075,28 @@ comment on function retrieval.resume_space(text, text) is
 -- What there is to know of a collection's spaces, active ones first.
 create or replace function retrieval.list_spaces(collection text)
     returns table (
-        space_id bigint, name text, kind text, state text, model text, revision text, dimensions integer, signature jsonb, metric text,
-        index_method text, quantization text, index_options jsonb, search_options jsonb, alignment jsonb,
+        space_id bigint, name text, kind text, modality text, state text, model text, revision text, dimensions integer, signature jsonb,
+        metric text, index_method text, quantization text, index_options jsonb, search_options jsonb, alignment jsonb,
         has_query_adapter boolean, embeddings bigint, missing bigint, indexed boolean, bytes bigint, created_at timestamptz, activated_at timestamptz)
     language plpgsql stable
 as $$
 begin
     return query
-        select s.space_id, s.name, s.kind, s.state, s.model, s.revision, s.dimensions, s.signature, s.metric,
+        select s.space_id, s.name, s.kind, s.modality, s.state, s.model, s.revision, s.dimensions, s.signature, s.metric,
                s.index_method, s.quantization, s.index_options, s.search_options, s.alignment,
                exists (select from retrieval.query_adapters a where a.space_id = s.space_id),
-               retrieval._chunk_count(s.collection_id) - m.missing, m.missing, s.index_method = 'none' or retrieval._has_index(s),
+               c.embedded, m.missing, s.index_method = 'none' or retrieval._has_index(s),
                pg_total_relation_size(format('retrieval.%I', retrieval._embedding_partition(s))), s.created_at, s.activated_at
         from retrieval.spaces s
         cross join lateral retrieval._count_missing(s) m(missing)
+        cross join lateral retrieval._count_embeddings(s) c(embedded)
         where s.collection_id = (retrieval._collection(collection)).collection_id
-        order by s.state <> 'active', s.space_id;
+        order by s.state <> 'active', s.modality <> 'text', s.space_id;
 end;
 $$;
 
 comment on function retrieval.list_spaces(text) is
-'The spaces of a collection, active ones first: what made them, how they are indexed, how many chunks have (embeddings) and how many lack an embedding in them (missing), whether their index is there (indexed, true where there is to be none), and what they occupy on disk with it (bytes).';
+'The spaces of a collection, active ones first: what made them, what they embed (modality), how they are indexed, how many chunks have (embeddings) and how many of those that belong into them lack an embedding (missing), whether their index is there (indexed, true where there is to be none), and what they occupy on disk with it (bytes).';
 -- end
 
 -- begin sql/set_search_options.sql
@@ -5182,6 +5226,11 @@ declare
     share double precision;
 begin
     perform retrieval._check_count('sample', sample);
+    if target.modality <> 'text' then
+        raise exception 'space % embeds images: words do not tell which of them are alike, so it cannot be calibrated by them',
+                        quote_ident(target.name)
+            using errcode = 'invalid_parameter_value', hint = 'What it should count is for set_ranking to say.';
+    end if;
     space_name := target.name;
     select count(a.agreement), avg(a.agreement) into sampled, agreement
     from (select retrieval._agreement(target, collection, s.chunk_id, s.embedding) as agreement
@@ -5455,12 +5504,17 @@ begin
         execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', collection_id) using document_ids;
     end if;
     execute format(
-        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config)
+        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config,
+                                       modality)
          select %1$s, d.document_id, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
-                coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config)
+                coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
          from retrieval.documents d
          join retrieval.collections n on n.collection_id = %1$s
-         left join lateral retrieval.split_text(d.content, %2$s) with ordinality s(start_offset, end_offset, content, number) on true
+         left join lateral (
+             select * from retrieval.split_text(d.content, %2$s) with ordinality t(start_offset, end_offset, content, number)
+             where d.modality = ''text''
+             union all
+             select 0, char_length(d.content), d.content, 1 where d.modality = ''image'') s on true
          where d.collection_id = %1$s and d.document_id = any($1)
            -- without text a title is still to be found
            and (s.number is not null or btrim(d.title) <> '''')', collection_id, maximum_length)
@@ -5469,7 +5523,7 @@ end;
 $$;
 
 comment on function retrieval._split_documents(bigint, bigint[], integer, boolean) is
-'Cuts documents into new chunks; have_chunks says whether there can be old ones to remove. A document without text is one empty chunk if it has a title, and none otherwise.';
+'Cuts documents into new chunks; have_chunks says whether there can be old ones to remove. An image is one chunk, with its caption. Any other document without text is one empty chunk if it has a title, and none otherwise.';
 
 -- Writers that bring chunks along set retrieval.chunks_given while they write the documents: in their bodies, because only
 -- a superuser may create a function that is declared to set a parameter of that kind.
@@ -5540,7 +5594,7 @@ begin
     for rewritten in execute
         'select n.collection_id, array_agg(n.chunk_id) as chunk_ids
          from new_chunks n join old_chunks o using (chunk_id, collection_id)
-         where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
+         where (n.content, n.context, n.modality) <> (o.content, o.context, o.modality) or n.title is distinct from o.title
          group by n.collection_id'
     loop
         for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
@@ -5553,7 +5607,7 @@ end;
 $$;
 
 comment on function retrieval._forget_embeddings() is
-'Trigger on chunks: a chunk whose title, context or content was updated in place loses its embeddings.';
+'Trigger on chunks: a chunk whose title, context, content or modality was updated in place loses its embeddings.';
 
 create or replace trigger forget_embeddings
     after update on retrieval.chunks referencing old table as old_chunks new table as new_chunks
@@ -5584,18 +5638,21 @@ begin
                                   else format('document_key %L is given twice', repeated.key) end
             using errcode = 'invalid_parameter_value';
     end if;
+    perform retrieval._check_choice('modality', m.modality, array['text', 'image'])
+    from (select distinct coalesce(d ->> 'modality', 'text') as modality from jsonb_array_elements(documents) d) m;
     perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format($query$
         with stored as (
             insert into retrieval.documents
-                (collection_id, document_key, title, source, content, metadata, text_config, content_hash)
-            select %s, g.document_key, g.title, g.source, coalesce(g.content, ''), coalesce(g.metadata, '{}'), g.text_config, g.content_hash
+                (collection_id, document_key, title, source, content, metadata, text_config, modality, content_hash)
+            select %s, g.document_key, g.title, g.source, coalesce(g.content, ''), coalesce(g.metadata, '{}'), g.text_config,
+                   coalesce(g.modality, 'text'), g.content_hash
             from jsonb_to_recordset($1) g(document_key text, title text, source text, content text, metadata jsonb,
-                                          text_config text, content_hash text)
+                                          text_config text, modality text, content_hash text)
             order by g.document_key
             on conflict (document_key, collection_id) do update
             set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,
-                text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
+                text_config = excluded.text_config, modality = excluded.modality, content_hash = excluded.content_hash, updated_at = now()
             returning document_id)
         select array_agg(document_id) from stored$query$, owner) into stored_ids using documents;
     perform set_config('retrieval.chunks_given', '', true);
@@ -5603,10 +5660,10 @@ begin
     return query execute format($query$
         with inserted as (
             insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, context,
-                                          title, metadata, text_config)
+                                          title, metadata, text_config, modality)
             select %1$s, d.document_id, (c.number - 1)::integer, (c.chunk ->> 'start_offset')::integer,
                    (c.chunk ->> 'end_offset')::integer, coalesce(c.chunk ->> 'content', ''), coalesce(c.chunk ->> 'context', ''),
-                   d.title, d.metadata, coalesce(d.text_config, n.text_config)
+                   d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
             from jsonb_to_recordset($1) g(document_key text, chunks jsonb)
             join retrieval.documents d on d.collection_id = %1$s and d.document_key = g.document_key
             join retrieval.collections n on n.collection_id = %1$s
@@ -5623,7 +5680,7 @@ end;
 $$;
 
 comment on function retrieval.put_documents(text, jsonb) is
-'Stores documents, each replacing what its key held, and returns their chunks. An element: {"document_key", "content", "title", "source", "metadata", "text_config", "content_hash", "chunks": [{"content", "context", "start_offset", "end_offset"}, …]}; only the key is required, and without chunks the content is one chunk. Embeddings follow with retrieval.put_embeddings.';
+'Stores documents, each replacing what its key held, and returns their chunks. An element: {"document_key", "content", "title", "source", "metadata", "text_config", "modality", "content_hash", "chunks": [{"content", "context", "start_offset", "end_offset"}, …]}; only the key is required, and without chunks the content is one chunk. Modality is text, or image for a document that is the image file which source names, with its caption as content. Embeddings follow with retrieval.put_embeddings.';
 -- end
 
 -- begin sql/delete_documents.sql
@@ -5660,7 +5717,8 @@ comment on function retrieval.delete_documents(text, text[]) is
 -- finds no chunk to be stored for.
 create or replace function retrieval.add_document(
     collection text, document_key text, content text, title text default null, metadata jsonb default '{}',
-    source text default null, text_config text default null, maximum_chunk_length integer default 2000)
+    source text default null, text_config text default null, maximum_chunk_length integer default 2000,
+    modality text default 'text')
     returns bigint
     language plpgsql
 as $$
@@ -5670,6 +5728,7 @@ declare
     hash_before text;
     stored bigint;
 begin
+    perform retrieval._check_choice('modality', modality, array['text', 'image']);
     perform retrieval._check_count('maximum_chunk_length', maximum_chunk_length, 100000);
     if document_key is null then
         raise exception 'document_key must not be null' using errcode = 'invalid_parameter_value';
@@ -5679,13 +5738,14 @@ begin
         into hash_before using document_key;
     perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format(
-        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash)
-         values (%s, $1, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7)
+        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash,
+                                          modality)
+         values (%s, $1, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7, $8)
          on conflict (document_key, collection_id) do update
          set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,
-             text_config = excluded.text_config, content_hash = excluded.content_hash, updated_at = now()
+             text_config = excluded.text_config, content_hash = excluded.content_hash, modality = excluded.modality, updated_at = now()
          returning document_id', owner)
-        into stored using document_key, title, source, content, metadata, text_config, text_hash;
+        into stored using document_key, title, source, content, metadata, text_config, text_hash, modality;
     perform set_config('retrieval.chunks_given', '', true);
     if hash_before is distinct from text_hash then
         perform retrieval._split_documents(owner, array[stored], maximum_chunk_length, true);
@@ -5694,8 +5754,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.add_document(text, text, text, text, jsonb, text, text, integer) is
-'Stores a document, replacing what its key held, and returns its id. It is cut into chunks of up to maximum_chunk_length characters (see retrieval.split_text; about four times the tokens that the model reads suits English) which keyword search finds at once; retrieval.missing_embeddings lists them until they are embedded. The same title and content again keep chunks and embeddings, whatever else changes; a new title is new text, since the model reads it with every chunk. Null content is empty.';
+comment on function retrieval.add_document(text, text, text, text, jsonb, text, text, integer, text) is
+'Stores a document, replacing what its key held, and returns its id. It is cut into chunks of up to maximum_chunk_length characters (see retrieval.split_text; about four times the tokens that the model reads suits English) which keyword search finds at once; retrieval.missing_embeddings lists them until they are embedded. The same title and content again keep chunks and embeddings, whatever else changes; a new title is new text, since the model reads it with every chunk. Null content is empty. With modality image the document is the image file that source names, its content the caption, and it is one chunk.';
 -- end
 
 -- begin sql/delete_document.sql
@@ -6438,25 +6498,29 @@ comment on function retrieval.put_token_embeddings(text, text, bigint[], integer
 -- begin sql/missing_embeddings.sql
 -- What is still to be embedded.
 create or replace function retrieval.missing_embeddings(collection text, space text, max_results integer default 1000)
-    returns table (chunk_id bigint, title text, context text, content text)
+    returns table (chunk_id bigint, title text, context text, content text, modality text, document_key text, source text)
     language plpgsql stable
 as $$
 declare
     target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space, case when space is null then 'dense' end);
 begin
     return query execute format(
-        'select c.chunk_id, c.title, c.context, c.content
-         from retrieval.chunks c
-         where c.collection_id = %s
-           and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)
-         order by c.chunk_id
-         limit $1', target.collection_id, retrieval._embedding_table(target.kind), target.space_id)
+        'select m.chunk_id, m.title, m.context, m.content, m.modality, d.document_key, d.source
+         from (select c.*
+               from retrieval.chunks c
+               where c.collection_id = %1$s and %2$s
+                 and not exists (select from retrieval.%3$I e where e.space_id = %4$s and e.chunk_id = c.chunk_id)
+               order by c.chunk_id
+               limit $1) m
+         join retrieval.documents d on d.collection_id = %1$s and d.document_id = m.document_id
+         order by m.chunk_id',
+        target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id)
         using max_results;
 end;
 $$;
 
 comment on function retrieval.missing_embeddings(text, text, integer) is
-'Chunks that have no embedding in a space (null: the active dense one) yet, in order of chunk_id, with what is to be embedded.';
+'Chunks that belong into a space (null: the active dense one) and have no embedding in it yet, in order of chunk_id, with what is to be embedded: for a space of texts title, context and content; for one of images the image file that source names. Into a space of images belong all images, into one of texts all chunks but images without a caption.';
 -- end
 
 -- begin sql/cached_embeddings.sql
@@ -7380,7 +7444,7 @@ begin
              join retrieval.%1$I e on e.chunk_id = n.chunk_id
              where v.norm > 0 and l2_norm(e.embedding) > 0),
          equal as (
-             select count(*) as vectors, count(distinct (coalesce(c.title, ''''), c.context, c.content)) as texts
+             select count(*) as vectors, count(distinct %6$s) as inputs
              from vectors v join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = v.chunk_id
              group by v.embedding),
          -- fewer vectors, or of fewer dimensions, fall apart by themselves
@@ -7391,15 +7455,17 @@ begin
                 (select count(*) from neighbours), (select avg(cosine) from neighbours),
                 (select count(*) filter (where cosine < 0)::double precision / nullif(count(*), 0) from neighbours),
                 min(norm), avg(norm), max(norm), stddev_pop(norm),
-                (select coalesce(sum(e.vectors) filter (where e.texts > 1), 0) from equal e)::double precision / nullif(count(*), 0),
+                (select coalesce(sum(e.vectors) filter (where e.inputs > 1), 0) from equal e)::double precision / nullif(count(*), 0),
                 count(*) filter (where norm = 0)::double precision / nullif(count(*), 0),
                 (select case when count(*) = 400 then coalesce(retrieval._separate_share(array_agg(embedding), %5$s), 0) end from distinct_vectors)
          from vectors',
-        retrieval._embedding_partition(target), least(100, 400.0 * sample / greatest(stored, 1)), sample, target.collection_id, target.dimensions)
+        retrieval._embedding_partition(target), least(100, 400.0 * sample / greatest(stored, 1)), sample, target.collection_id, target.dimensions,
+        -- what the model was given: of an image that is not what its chunk says
+        case target.modality when 'image' then 'c.metadata ->> ''sha256''' else '(coalesce(c.title, ''''), c.context, c.content)' end)
         using stored;
 end;
 $$;
 
 comment on function retrieval.describe_space(text, text, integer) is
-'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content; zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
+'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
 -- end

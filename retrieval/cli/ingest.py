@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 
 from retrieval.cli.options import DatabaseUrl, Json, Model
 from retrieval.cli.output import print_json, print_report, progress_bar
+from retrieval.cli.space_options import modality_of
 from retrieval.embedding import create_embedder
 from retrieval.ingestion import IngestReport, Source
 from retrieval.search import Retriever
 
 Collection = Annotated[str, typer.Argument(help="Created if it does not exist.")]
-Paths = Annotated[list[Path], typer.Argument(help="Files and folders.")]
+Paths = Annotated[list[Path], typer.Argument(help="Files and folders of texts and images.")]
 
 DETECT_LANGUAGE = "Index each document by its own language, where its text leaves no doubt."
 
@@ -25,6 +26,10 @@ def ingest(
     paths: Paths,
     database_url: DatabaseUrl = None,
     model: Model = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(help="Of a new collection: text, or image for one of images alone."),
+    ] = None,
     text_config: Annotated[
         str, typer.Option(help="Text-search configuration of a new collection.")
     ] = "english",
@@ -49,7 +54,11 @@ def ingest(
         if collection not in {each.name for each in retriever.collections(connection=connection)}:
             embedder = create_embedder(model) if model else None
             retriever.create_collection(
-                collection, embedder=embedder, text_config=text_config, connection=connection
+                collection,
+                embedder=embedder,
+                text_config=text_config,
+                modality=modality_of(modality),
+                connection=connection,
             )
         report = ingest_with_progress(
             retriever,

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from retrieval.document import MODALITIES
+from retrieval.document import Modality as ModalityName
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.kinds import KINDS, checked_kind
 from retrieval.errors import InvalidInput
@@ -24,6 +26,10 @@ SpaceOption = Annotated[
 NewSpace = Annotated[
     str | None,
     typer.Option("--space", help="Name of the new space; without it one from the model's."),
+]
+Modality = Annotated[
+    str | None,
+    typer.Option(help="What the space embeds: text, which is the default, or image."),
 ]
 Kind = Annotated[str, typer.Option(help=f"Kind of embeddings: {', '.join(KINDS)}.")]
 NewModel = Annotated[
@@ -65,6 +71,16 @@ JudgementsFolder = Annotated[
 def embedder_of(model: str, kind: str, dimensions: int | None) -> Embedder:
     """The embedder of a new space."""
     return create_embedder(model, kind=checked_kind(kind), dimensions=dimensions)
+
+
+def modality_of(given: str | None) -> ModalityName | None:
+    """A modality as it is given; InvalidInput for anything else."""
+    for known in MODALITIES:
+        if given == known:
+            return known
+    if given is not None:
+        raise InvalidInput(f"--modality must be one of {', '.join(MODALITIES)}, not {given!r}")
+    return None
 
 
 def index_options(given: Sequence[str] | None) -> dict[str, int] | None:

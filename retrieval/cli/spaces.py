@@ -38,10 +38,15 @@ def list_spaces(
     names = ("name", "kind", "state", "model", "dimensions", "metric", "index")
     listed = table(*names, "embeddings", "missing", "size")
     for each in summaries:
-        made = (each.name, each.kind, each.state, each.model, str(each.dimensions), each.metric)
+        made = (each.name, _kind(each), each.state, each.model)
+        shape = (str(each.dimensions), each.metric, _index(each))
         counts = (str(each.embeddings), str(each.missing), decimal(each.bytes))
-        listed.add_row(*made, _index(each), *counts)
+        listed.add_row(*made, *shape, *counts)
     print_table(listed)
+
+
+def _kind(space: SpaceSummary) -> str:
+    return space.kind if space.modality == "text" else f"{space.kind}, {space.modality}"
 
 
 def _index(space: SpaceSummary) -> str:
@@ -56,6 +61,7 @@ def create(
     kind: options.Kind = "dense",
     dimensions: options.Dimensions = None,
     space: options.NewSpace = None,
+    modality: options.Modality = None,
     metric: Annotated[
         str | None, typer.Option(help="cosine, inner_product, l2 or l1; without it as usual.")
     ] = None,
@@ -71,6 +77,7 @@ def create(
             collection,
             embedder,
             space=space,
+            modality=options.modality_of(modality),
             metric=metric,
             index_method=index_method,
             quantization=quantization,
@@ -126,11 +133,16 @@ def activate(
 def rollback(
     collection: options.Collection,
     kind: options.Kind = "dense",
+    modality: options.Modality = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Return to the space that was active before."""
     with Retriever.open(database_url) as retriever:
-        space = retriever.spaces.rollback(collection, kind=checked_kind(kind))
+        space = retriever.spaces.rollback(
+            collection,
+            kind=checked_kind(kind),
+            modality=options.modality_of(modality) or "text",
+        )
     say(f"space {space} is active again")
 
 

@@ -24,6 +24,7 @@ def migrate(
     kind: options.Kind = "dense",
     dimensions: options.Dimensions = None,
     space: options.NewSpace = None,
+    modality: options.Modality = None,
     index_method: options.IndexMethod = None,
     quantization: options.Quantization = None,
     index_option: options.IndexOption = None,
@@ -55,6 +56,7 @@ def migrate(
                 collection,
                 embedder,
                 space=name,
+                modality=options.modality_of(modality),
                 index_method=index_method,
                 quantization=quantization,
                 index_options=options.index_options(index_option),
@@ -75,10 +77,14 @@ def migrate(
     elif asked:
         reason = "only dense spaces are" if migration.former else "there was no other active space"
         errors.print(f"not compared: {reason}")
-    _print_way_back(migration, collection, embedder.kind, dropped)
+    of_kind = "" if kind == "dense" else f" --kind {kind}"
+    of_modality = "" if modality in (None, "text") else f" --modality {modality}"
+    _print_way_back(migration, collection, of_kind + of_modality, dropped)
 
 
-def _print_way_back(migration: Migration, collection: str, kind: str, dropped: str | None) -> None:
+def _print_way_back(
+    migration: Migration, collection: str, option: str, dropped: str | None
+) -> None:
     """How to go on from here, or back."""
     if not migration.activated:
         say(f"to search it: retrieval spaces activate {collection} {migration.space}")
@@ -87,7 +93,6 @@ def _print_way_back(migration: Migration, collection: str, kind: str, dropped: s
     if dropped:
         say(f"space {dropped} was dropped")
     elif migration.former:
-        option = "" if kind == "dense" else f" --kind {kind}"
         say(
             f"space {migration.former} is kept in step; "
             f"to return to it: retrieval spaces rollback {collection}{option}; "

@@ -1,7 +1,14 @@
 """Embedding models: what they must offer, the ones there are, and how to tell them apart."""
 
 from retrieval.embedding.create import create_embedder
-from retrieval.embedding.embedder import Embedder, Embedding, Embeddings, Progress
+from retrieval.embedding.embedder import (
+    Embedder,
+    Embedding,
+    Embeddings,
+    ImageEmbedder,
+    Progress,
+    modalities_of,
+)
 from retrieval.embedding.hashing import (
     HASHING_MODEL,
     HashingEmbedder,
@@ -23,6 +30,7 @@ __all__ = [
     "Embedding",
     "Embeddings",
     "HashingEmbedder",
+    "ImageEmbedder",
     "Kind",
     "MultiVectorEncoderEmbedder",
     "MultiVectorHashingEmbedder",
@@ -32,4 +40,5 @@ __all__ = [
     "SparseEncoderEmbedder",
     "SparseHashingEmbedder",
     "create_embedder",
+    "modalities_of",
 ]

@@ -1,7 +1,7 @@
 """Embeds texts that were not embedded before; the others come from the embedding cache."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, select
 
@@ -16,19 +16,36 @@ def embed_documents(space: KnownSpace, texts: Sequence[str]) -> Steps[list[Embed
     """The embeddings of texts in a space, in their order; equal texts are embedded once."""
     hashes = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
     by_hash = dict(zip(hashes, texts, strict=True))
+
+    def embed(missing: Sequence[bytes]) -> Mapping[bytes, Embedding]:
+        new = space.embedder.embed_documents([by_hash[digest] for digest in missing])
+        return dict(zip(missing, new, strict=True))
+
+    found = yield from embed_hashed(space, by_hash, embed)
+    return [found[digest] for digest in hashes]
+
+
+def embed_hashed(
+    space: KnownSpace,
+    hashes: Iterable[bytes],
+    embed: Callable[[Sequence[bytes]], Mapping[bytes, Embedding]],
+) -> Steps[dict[bytes, Embedding]]:
+    """The embeddings of what has these hashes; `embed` makes those that the cache does not hold.
+
+    What it does not return could not be embedded, and is not in the result.
+    """
+    wanted = list(dict.fromkeys(hashes))
     found: dict[bytes, Embedding] = {}
     cached = bool(Settings().embedding_cache_bytes and space.signature)
-    if cached and by_hash:
-        found = yield Query(lambda connection: _cached(connection, space, list(by_hash)))
-    missing = [digest for digest in by_hash if digest not in found]
+    if cached and wanted:
+        found = yield Query(lambda connection: _cached(connection, space, wanted))
+    missing = [digest for digest in wanted if digest not in found]
     if missing:
-        new = yield Compute(
-            lambda: space.embedder.embed_documents([by_hash[digest] for digest in missing])
-        )
-        found |= zip(missing, new, strict=True)
-        if cached:
-            yield Query(lambda connection: _cache(connection, space, missing, list(new)))
-    return [found[digest] for digest in hashes]
+        new = yield Compute(lambda: embed(missing))
+        found |= new
+        if cached and new:
+            yield Query(lambda connection: _cache(connection, space, [*new], [*new.values()]))
+    return found
 
 
 def _cached(

@@ -1,14 +1,18 @@
 """The part of an embedding model that the rest of the package relies on."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import SparseVector
 
+from retrieval.document import Modality
 from retrieval.embedding.kinds import Kind
 from retrieval.embedding.signature import Signature
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Floats = NDArray[np.float32]
 
@@ -63,3 +67,22 @@ class Embedder(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens, special tokens not counted."""
+
+
+class ImageEmbedder(Embedder, Protocol):
+    """An embedder whose model reads images as well, and puts them where texts about them are."""
+
+    @property
+    def modalities(self) -> Sequence[Modality]:
+        """What it embeds; an embedder without this member embeds texts."""
+
+    def embed_images(
+        self, images: Sequence["Image"], *, on_progress: Progress | None = None
+    ) -> Embeddings:
+        """Return one embedding for each RGB image, in their order."""
+
+
+def modalities_of(embedder: Embedder) -> Sequence[Modality]:
+    """What an embedder embeds; may load its model."""
+    modalities: Sequence[Modality] = getattr(embedder, "modalities", ("text",))
+    return modalities

@@ -1,13 +1,14 @@
 """What the embedders of sentence-transformers share, whichever kind of vectors they make."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from retrieval.document import MODALITIES, Modality
 from retrieval.embedding.declared import declared, document_tokenizer
 from retrieval.embedding.embedder import Floats, Progress
 from retrieval.embedding.kinds import Kind
@@ -18,7 +19,11 @@ from retrieval.embedding.tokens import TokenCounter, token_counter
 from retrieval.embedding.weights import weights_sha256
 from retrieval.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 SLICE = 128
+SLICE_OF_IMAGES = 16
 # Two, so that it is no coincidence when both have length 1.
 PROBES = ["probe", "A second text, of a few more words."]
 
@@ -78,7 +83,7 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
         encode = self._load().encoder.encode_document
         embeddings: Any = self._room_for(len(texts))
         for rows in _slices_by_length(texts):
-            encoded: Any = self._encode(encode, [texts[row] for row in rows])
+            encoded: Any = self._encode(encode, self._texts(texts[row] for row in rows))
             for row, embedding in zip(rows, encoded, strict=True):
                 embeddings[row] = embedding
             if on_progress is not None:
@@ -86,14 +91,37 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
         return embeddings  # type: ignore[no-any-return]
 
     def embed_query(self, text: str) -> One:
-        encoded: Any = self._encode(self._load().encoder.encode_query, [text])
+        encoded: Any = self._encode(self._load().encoder.encode_query, self._texts([text]))
         return encoded[0]  # type: ignore[no-any-return]
+
+    @property
+    def modalities(self) -> Sequence[Modality]:
+        return [each for each in MODALITIES if each in self._load().encoder.modalities]
+
+    def embed_images(
+        self, images: Sequence["Image"], *, on_progress: Progress | None = None
+    ) -> Several:
+        if "image" not in self.modalities:
+            raise InvalidInput(f"model {self.model!r} reads no images")
+        encode = self._load().encoder.encode_document
+        embeddings: Any = self._room_for(len(images))
+        for start in range(0, len(images), SLICE_OF_IMAGES):
+            some = list(images[start : start + SLICE_OF_IMAGES])
+            encoded: Any = self._encode(encode, some)
+            for row, embedding in enumerate(encoded, start):
+                embeddings[row] = embedding
+            if on_progress is not None:
+                on_progress(len(some))
+        return embeddings  # type: ignore[no-any-return]
+
+    def _texts(self, texts: Iterable[str]) -> list[Any]:
+        return as_texts(self._load().encoder, texts)
 
     def count_tokens(self, text: str) -> int:
         return self._load().count_tokens(text)
 
     @abstractmethod
-    def _encode(self, encode: Callable[..., Any], texts: list[str]) -> Several:
+    def _encode(self, encode: Callable[..., Any], texts: list[Any]) -> Several:
         """Call the encoder's encode_query or encode_document, and give its result our form."""
 
     @abstractmethod
@@ -116,7 +144,7 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
 
     def _load_now(self) -> _LoadedEncoder:
         location, encoder = load_encoder(self.model, self.kind, self._device)
-        probes = self._vectors(self._encode(encoder.encode_document, PROBES))
+        probes = self._vectors(self._encode(encoder.encode_document, as_texts(encoder, PROBES)))
         dimensions = probes.shape[1]
         if self._dimensions not in (None, dimensions):
             wanted = f"dimensions={self._dimensions}"
@@ -140,6 +168,16 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
             options=self._settings(encoder),
             **said,
         )
+
+
+def as_texts(encoder: Any, texts: Iterable[str]) -> list[Any]:
+    """Texts as an encoder takes them.
+
+    One that reads images would take a text that looks like an address or a path for one, and
+    fetch or open it: a query must never do that.
+    """
+    wrap = set(encoder.modalities) != {"text"}
+    return [{"text": text} if wrap else text for text in texts]
 
 
 def _slices_by_length(texts: Sequence[str]) -> Iterator[list[int]]:

@@ -21,7 +21,7 @@ class MultiVectorEncoderEmbedder(EncoderEmbedder[Floats, list[Floats]]):
 
     kind: ClassVar[Kind] = "multivector"
 
-    def _encode(self, encode: Callable[..., Any], texts: list[str]) -> list[Floats]:
+    def _encode(self, encode: Callable[..., Any], texts: list[Any]) -> list[Floats]:
         encoded = encode(texts, convert_to_numpy=True, **self._options)
         return [np.asarray(each, dtype=np.float32) for each in encoded]
 

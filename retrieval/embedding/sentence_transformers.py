@@ -30,7 +30,7 @@ class SentenceTransformerEmbedder(EncoderEmbedder[Floats, Floats]):
     ) -> None:
         super().__init__(model, dimensions=dimensions, device=device, batch_size=batch_size)
 
-    def _encode(self, encode: Callable[..., Any], texts: list[str]) -> Floats:
+    def _encode(self, encode: Callable[..., Any], texts: list[Any]) -> Floats:
         rows = encode(
             texts, truncate_dim=self._dimensions, normalize_embeddings=True, **self._options
         )

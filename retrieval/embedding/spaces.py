@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from retrieval.document import Modality
 from retrieval.embedding import Embedder, Embedding, Kind, Signature, create_embedder
 from retrieval.errors import InvalidInput, NotFound, RetrievalError, SpaceMismatch
 
@@ -17,6 +18,7 @@ class KnownSpace:
     embedder: Embedder
     space_id: int = 0
     state: str = "active"
+    modality: Modality = "text"
 
     @property
     def kind(self) -> Kind:
@@ -56,7 +58,6 @@ class KnownSpaces:
         if not check_found(collection, space, kind, row):
             return None
         if kind is not None and self.embedder is not None and self.embedder.kind == kind:
-            # who gave an embedder does not want another one loaded by its name
             self._check_given(row)
         known = self.known(row)
         self._spaces[collection, space, kind] = known
@@ -72,10 +73,13 @@ class KnownSpaces:
             embedder = _created(row)
             check_signature(embedder, row.name, row.signature)
             self.remember(embedder)
-        return KnownSpace(row.name, row.signature, embedder, row.space_id, row.state)
+        return KnownSpace(row.name, row.signature, embedder, row.space_id, row.state, row.modality)
 
     def _check_given(self, row: Any) -> None:
-        if self.embedder is not None and _fitting(self._embedders, self.embedder, row) is None:
+        """Who gave an embedder, for texts, does not want another one loaded by its name."""
+        if self.embedder is None or row.modality != "text":
+            return
+        if _fitting(self._embedders, self.embedder, row) is None:
             check_signature(self.embedder, row.name, row.signature)
 
     def remember(self, embedder: Embedder) -> None:

@@ -37,7 +37,7 @@ class SparseEncoderEmbedder(EncoderEmbedder[SparseVector, list[SparseVector]]):
         super().__init__(model, dimensions=dimensions, device=device, batch_size=batch_size)
         self._max_nonzeros = max_nonzeros
 
-    def _encode(self, encode: Callable[..., Any], texts: list[str]) -> list[SparseVector]:
+    def _encode(self, encode: Callable[..., Any], texts: list[Any]) -> list[SparseVector]:
         matrix = encode(texts, save_to_cpu=True, **self._options).coalesce()
         rows, indices = matrix.indices().numpy()
         values = matrix.values().float().numpy()

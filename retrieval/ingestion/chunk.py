@@ -54,8 +54,11 @@ def chunk_document(document: Document, embedder: Embedder) -> list[Chunk]:
 
     Paragraphs are packed as long as title, context and content together fit into the model's
     tokens; in Markdown, headings are the first places to cut. A document without text is one
-    empty chunk if it has a title, so that the title can be found, and none otherwise.
+    empty chunk if it has a title, so that the title can be found, and none otherwise. An image is
+    one chunk, with its caption.
     """
+    if document.modality == "image":
+        return [Chunk(0, document.content, 0, len(document.content), "")]
     is_markdown = _is_markdown(document)
     headings = find_headings(document.content) if is_markdown else []
     contexts = _contexts(headings, embedder)

@@ -1,68 +1,91 @@
 """Embeds the chunks that have no embedding in a space yet."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from sqlalchemy import Connection, select
 
 from retrieval import orm
 from retrieval.embedding import Embedding
-from retrieval.embedding.cache import embed_documents
 from retrieval.embedding.spaces import KnownSpace
+from retrieval.errors import LoadError
 from retrieval.ingestion.chunk import embedding_text
+from retrieval.ingestion.embed import ChunkInput, embed_chunks
 from retrieval.ingestion.store import put_embeddings
 from retrieval.steps import Query, Steps
 
 MISSING_CHUNKS = 512
 
 
-@dataclass(frozen=True, slots=True)
-class MissingChunk:
-    """A stored chunk without an embedding, and the text that the model sees of it."""
-
-    chunk_id: int
-    text: str
-
-
 def fill_space(
-    collection: str, space: KnownSpace, on_progress: Callable[[int], None] | None = None
+    collection: str,
+    space: KnownSpace,
+    on_progress: Callable[[int], None] | None = None,
+    on_failure: Callable[[LoadError], None] | None = None,
 ) -> Steps[int]:
     """Embed what is missing, some chunks at a time; returns how many chunks there were.
 
     Interrupted, it goes on where it was. `on_progress` is called with the number of chunks done
-    since its last call.
+    since its last call, `on_failure` for each image that cannot be read any more; without it the
+    first of these is raised after all others are embedded.
     """
     done = 0
-    while missing := (yield Query(partial(_missing, collection=collection, space=space))):
-        embeddings = yield from embed_documents(space, [each.text for each in missing])
-        yield Query(
-            partial(
-                _store, collection=collection, space=space, missing=missing, embeddings=embeddings
-            )
-        )
-        done += len(missing)
+    failed: dict[int, LoadError] = {}
+    fetch = partial(missing_chunks, collection=collection, space=space)
+    while missing := (yield Query(partial(fetch, left_out=failed.keys()))):
+        embeddings = yield from embed_chunks(space, list(missing.values()))
+        made = {}
+        for chunk_id, embedding in zip(missing, embeddings, strict=True):
+            if isinstance(embedding, LoadError):
+                failed[chunk_id] = embedding
+            else:
+                made[chunk_id] = embedding
+        if made:
+            yield Query(partial(_store, collection=collection, space=space, made=made))
+        done += len(made)
         if on_progress:
             on_progress(len(missing))
+    _report(failed, on_failure)
     return done
 
 
-def _missing(connection: Connection, collection: str, space: KnownSpace) -> list[MissingChunk]:
+def missing_chunks(
+    connection: Connection, collection: str, space: KnownSpace, left_out: Collection[int] = ()
+) -> dict[int, ChunkInput]:
+    """Some of the chunks without an embedding, by their ids."""
+    columns = ("chunk_id", "title", "context", "content", "modality", "document_key", "source")
     missing = orm.call(
-        "missing_embeddings", collection=collection, space=space.name, max_results=MISSING_CHUNKS
-    ).table_valued("chunk_id", "title", "context", "content")
-    return [
-        MissingChunk(row.chunk_id, embedding_text(row.title, row.context, row.content))
+        "missing_embeddings",
+        collection=collection,
+        space=space.name,
+        max_results=MISSING_CHUNKS + len(left_out),
+    ).table_valued(*columns)
+    return {
+        row.chunk_id: ChunkInput(
+            row.document_key,
+            embedding_text(row.title, row.context, row.content),
+            row.content,
+            row.modality,
+            row.source,
+        )
         for row in connection.execute(select(missing))
-    ]
+        if row.chunk_id not in left_out
+    }
 
 
 def _store(
-    connection: Connection,
-    collection: str,
-    space: KnownSpace,
-    missing: Sequence[MissingChunk],
-    embeddings: Sequence[Embedding],
+    connection: Connection, collection: str, space: KnownSpace, made: Mapping[int, Embedding]
 ) -> None:
-    ids = [each.chunk_id for each in missing]
-    put_embeddings(connection, collection, space, ids, embeddings)
+    put_embeddings(connection, collection, space, list(made), list(made.values()))
+
+
+def _report(
+    failed: Mapping[int, LoadError], on_failure: Callable[[LoadError], None] | None
+) -> None:
+    if on_failure is not None:
+        for error in failed.values():
+            on_failure(error)
+    elif failed:
+        first = next(iter(failed.values()))
+        others = f" (and {len(failed) - 1} more that cannot be embedded)" if len(failed) > 1 else ""
+        raise LoadError(first.source, f"{first.reason}{others}")

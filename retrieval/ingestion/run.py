@@ -13,13 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from retrieval import orm
 from retrieval.database import from_database_error
 from retrieval.document import Document
-from retrieval.embedding import Embedder, HashingEmbedder
-from retrieval.embedding.cache import embed_documents, trim_cache
+from retrieval.embedding import Embedder, Embedding, HashingEmbedder
+from retrieval.embedding.cache import trim_cache
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
 from retrieval.ingestion.batch import Batch, PreparedDocument
 from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.ingestion.chunk import Chunk, chunk_document, embedding_text
+from retrieval.ingestion.embed import ChunkInput, embed_chunks
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.options import IngestOptions
 from retrieval.ingestion.prune import prune
@@ -54,12 +55,14 @@ class IngestRun:
     ) -> None:
         self.collection = collection
         self.report = IngestReport()
-        self._sources = Sources(sources)
+        self._given = sources
+        self._sources = Sources(())
         self._known_spaces = known_spaces
         self._on_progress = on_progress or (lambda done, total: None)
         self._options = options or IngestOptions()
         self._spaces: dict[int, KnownSpace] = {}
         self._left_out: set[int] = set()
+        self._embeds_images = False
         self._given_space: KnownSpace | None = None
         self._keys: set[str] = set()
         self._shown: tuple[int, int] | None = None
@@ -67,7 +70,8 @@ class IngestRun:
     def steps(self) -> Steps[IngestReport]:
         """Do it all."""
         yield from self._learn_spaces()
-        self._given_space = self._searched_space("dense")
+        self._given_space = self._searched_space()
+        self._sources = yield Compute(self._find_sources)
         self._show_progress()
         yield from self._pipeline()
         self.report.skipped = self._sources.skipped
@@ -94,10 +98,14 @@ class IngestRun:
         """What is due once after all documents."""
         filled = 0
         for space in self._spaces.values():
-            filled += yield from fill_space(self.collection, space)
+            filled += yield from fill_space(self.collection, space, on_failure=self._fail_to_load)
         yield Query(self._finish)
         if self.report.chunks or filled:
             yield from self._calibrate()
+
+    def _find_sources(self) -> Sources:
+        """Look into the folders, for images too where these can be found again."""
+        return Sources(self._given, images=self._embeds_images)
 
     def _show_progress(self) -> None:
         progress = (self.report.done, max(self._sources.total, self.report.done))
@@ -110,6 +118,7 @@ class IngestRun:
     def _learn_spaces(self) -> Steps[None]:
         rows = yield Query(partial(written_spaces, collection=self.collection))
         spaces = {}
+        self._embeds_images = any(row.modality == "image" for row in rows)
         for row in rows:
             if row.space_id not in self._left_out:
                 space = yield Compute(partial(self._known_space, row))
@@ -128,15 +137,18 @@ class IngestRun:
             self.report.warnings.append(f"space {row.name} ({row.state}) was left out: {error}")
             return None
 
-    def _searched_space(self, kind: str) -> KnownSpace | None:
-        active = (each for each in self._spaces.values() if each.state == "active")
-        return next((each for each in active if each.kind == kind), None)
+    def _searched_space(self) -> KnownSpace | None:
+        """The dense space that a search without a name goes to: of texts where there is one."""
+        active = [
+            each for each in self._spaces.values() if (each.state, each.kind) == ("active", "dense")
+        ]
+        return min(active, key=lambda space: space.modality != "text", default=None)
 
     @property
     def _embedder(self) -> Embedder:
         """The embedder that chunks are cut for: without a space they still need a size."""
         searched_first = sorted(
-            self._spaces.values(),
+            (space for space in self._spaces.values() if space.modality == "text"),
             key=lambda space: (space.state != "active", space.kind != "dense"),
         )
         return searched_first[0].embedder if searched_first else HashingEmbedder()
@@ -169,7 +181,9 @@ class IngestRun:
         """What was loaded; what cannot be, or has no usable key, goes into the report."""
         for document in self._sources:
             if isinstance(document, LoadError):
-                self._fail(document.source, document.reason)
+                self._fail_to_load(document)
+            elif document.modality == "image" and not self._embeds_images:
+                self._fail(document.key, f"an image, and {self._no_space_for_images}")
             elif document.key in self._keys:
                 self._fail(document.key, "given twice in one run; the first one counts")
             elif not is_storable(document.key):
@@ -235,20 +249,39 @@ class IngestRun:
                     batch.spaces[space_id] = space
         return batch
 
-    def _embed_for(self, batch: Batch, space: KnownSpace) -> Steps[list[Any]]:
-        brought = self._given_space is not None and space.space_id == self._given_space.space_id
+    def _embed_for(self, batch: Batch, space: KnownSpace) -> Steps[list[Embedding | None]]:
+        """The embeddings of all chunks, without the documents that turn out to be unreadable."""
         chunks = [
-            (each.document.embedding if brought else None, each.document.title, chunk)
-            for each in batch.documents
+            (position, self._input(each.document, chunk, space))
+            for position, each in enumerate(batch.documents)
             for chunk in each.chunks
         ]
-        texts = [
-            embedding_text(title, chunk.context, chunk.content)
-            for embedding, title, chunk in chunks
-            if embedding is None
+        wanted = [each for _, each in chunks if isinstance(each, ChunkInput)]
+        made = iter((yield from embed_chunks(space, wanted)))
+        embeddings = [next(made) if isinstance(each, ChunkInput) else each for _, each in chunks]
+        failed = {}
+        for (position, _), embedding in zip(chunks, embeddings, strict=True):
+            if isinstance(embedding, LoadError):
+                failed[position] = embedding
+        for error in failed.values():
+            self._fail_to_load(error)
+        batch.leave_out(failed)
+        return [
+            embedding
+            for (position, _), embedding in zip(chunks, embeddings, strict=True)
+            if position not in failed and not isinstance(embedding, LoadError)
         ]
-        made = iter((yield from embed_documents(space, texts)))
-        return [next(made) if embedding is None else embedding for embedding, _, _ in chunks]
+
+    def _input(
+        self, document: Document, chunk: Chunk, space: KnownSpace
+    ) -> ChunkInput | Embedding | None:
+        """What the space's model is given; the embedding itself if the document brings it."""
+        brought = document.embedding is not None and self._given_space is not None
+        if brought and self._given_space and space.space_id == self._given_space.space_id:
+            return np.asarray(document.embedding, dtype=np.float32)
+        text = embedding_text(document.title, chunk.context, chunk.content)
+        given = ChunkInput(document.key, text, chunk.content, document.modality, document.source)
+        return given if given.belongs_into(space) else None
 
     # Storing
 
@@ -333,7 +366,8 @@ class IngestRun:
     def _calibrate(self) -> Steps[None]:
         """Find out what the space that is searched should count, where it is time to."""
         for space in self._spaces.values():
-            if space.state == "active" and space.kind == "dense":
+            # of images the words do not tell which are alike
+            if (space.state, space.kind, space.modality) == ("active", "dense", "text"):
                 failed = yield from calibrate_steps(self.collection, space, self._known_spaces)
                 if failed is not None:
                     self.report.warnings.append(failed)
@@ -349,6 +383,17 @@ class IngestRun:
             reason = from_database_error(error)
             if not isinstance(reason, NotReady):  # somebody else is building it
                 raise
+
+    @property
+    def _no_space_for_images(self) -> str:
+        return (
+            f"collection {self.collection} has no space for images; create one: "
+            f"retrieval spaces migrate {self.collection} --modality image "
+            "--model sentence-transformers/clip-ViT-B-32"
+        )
+
+    def _fail_to_load(self, error: LoadError) -> None:
+        self._fail(error.source, error.reason)
 
     def _fail(self, source: str, reason: str) -> None:
         self.report.failures.append(Failure(os.fspath(source), reason))

@@ -32,6 +32,7 @@ def content_hash(document: Document, max_tokens: int) -> str:
             document.content,
             {name: value for name, value in metadata.items() if not isinstance(value, FileTime)},
             document.text_config,
+            document.modality,
             CHUNKER,
             max_tokens,
         ]
@@ -68,10 +69,17 @@ def written_spaces(connection: Connection, collection: str) -> list[Any]:
 def put_batch(connection: Connection, collection: str, batch: Batch, spaces: Sequence[int]) -> None:
     """Store documents and chunks, with the embeddings for the spaces of these ids."""
     chunk_ids = _put_documents(connection, collection, batch.documents)
-    for space_id in spaces if chunk_ids else ():
-        put_embeddings(
-            connection, collection, batch.spaces[space_id], chunk_ids, batch.embeddings[space_id]
-        )
+    for space_id in spaces:
+        made = zip(chunk_ids, batch.embeddings[space_id], strict=True)
+        embeddings = {chunk_id: each for chunk_id, each in made if each is not None}
+        if embeddings:
+            put_embeddings(
+                connection,
+                collection,
+                batch.spaces[space_id],
+                list(embeddings),
+                list(embeddings.values()),
+            )
 
 
 def put_embeddings(
@@ -112,6 +120,7 @@ def _as_json(prepared: PreparedDocument) -> dict[str, Any]:
         "content": document.content,
         "metadata": dict(document.metadata),
         "text_config": document.text_config,
+        "modality": document.modality,
         "content_hash": prepared.content_hash,
         "chunks": [
             {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.errors import LoadError
-from retrieval.loading.formats import FORMATS
+from retrieval.loading.formats import FORMATS, IMAGE
 from retrieval.loading.paths import load_error, reading_failed
 
 
@@ -18,16 +18,17 @@ class FoundFiles:
     skipped: int
 
 
-def find_files(paths: Iterable[Path]) -> FoundFiles:
+def find_files(paths: Iterable[Path], *, images: bool = False) -> FoundFiles:
     """Find the files that can be loaded among paths, in the order given, each file once.
 
     A path that is no folder is taken as it is, whatever its name. A folder gives its files of a
     known suffix, sorted, and then those of its subfolders; hidden ones are passed over, links to
-    folders are not followed, and files of other suffixes count as skipped.
+    folders are not followed, and files of other suffixes count as skipped. So do images, unless
+    they are asked for.
     """
     found: dict[str, Path | LoadError | None] = {}
     for path in paths:
-        for place, outcome in _search(path):
+        for place, outcome in _search(path, images):
             absolute = os.path.abspath(place)
             # A file skipped in its folder is still loaded when it is named as well.
             if found.get(absolute) is None:
@@ -36,18 +37,19 @@ def find_files(paths: Iterable[Path]) -> FoundFiles:
     return FoundFiles(files, skipped=len(found) - len(files))
 
 
-def _search(path: Path) -> Iterator[tuple[Path, Path | LoadError | None]]:
+def _search(path: Path, images: bool) -> Iterator[tuple[Path, Path | LoadError | None]]:
     """Yield each path with what comes of it; None is a file that is passed over."""
-    return _search_folder(path) if os.path.isdir(path) else iter([(path, path)])
+    return _search_folder(path, images) if os.path.isdir(path) else iter([(path, path)])
 
 
-def _search_folder(folder: Path) -> Iterator[tuple[Path, Path | LoadError | None]]:
+def _search_folder(folder: Path, images: bool) -> Iterator[tuple[Path, Path | LoadError | None]]:
     unreadable: list[OSError] = []
     has_any = False
     for parent, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = _visible(folders)
         for file in (Path(parent, name) for name in _visible(names)):
-            is_known = file.suffix.lower() in FORMATS
+            format = FORMATS.get(file.suffix.lower())
+            is_known = format is not None and (images or format is not IMAGE)
             has_any = has_any or is_known
             yield file, file if is_known else None
     for error in unreadable:

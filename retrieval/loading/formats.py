@@ -5,6 +5,7 @@ from retrieval.loading.csv_file import load_csv
 from retrieval.loading.docx import load_docx
 from retrieval.loading.epub import load_epub
 from retrieval.loading.html import load_html
+from retrieval.loading.images import load_image_file
 from retrieval.loading.json_file import load_json
 from retrieval.loading.json_lines import load_json_lines
 from retrieval.loading.pdf import load_pdf
@@ -14,6 +15,8 @@ from retrieval.loading.text import MARKDOWN_SUFFIXES, load_markdown, load_text
 from retrieval.loading.xlsx import load_xlsx
 
 TEXT = Format("text", load_text)
+
+IMAGE = Format("image", load_image_file)
 
 # by the suffix in lower case
 FORMATS: dict[str, Format] = {
@@ -29,4 +32,5 @@ FORMATS: dict[str, Format] = {
     ".xlsx": Format("xlsx", load_xlsx),
     ".epub": Format("epub", load_epub),
     **dict.fromkeys(PROGRAMMING_LANGUAGES, Format("code", load_code)),
+    **dict.fromkeys((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"), IMAGE),
 }

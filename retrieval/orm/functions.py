@@ -76,6 +76,7 @@ _TYPES: dict[str, Any] = {
     "metadata_filter": JSONB(),
     "metric": Text(),
     "mmr_lambda": Float(),
+    "modality": Text(),
     "model": Text(),
     "name": Text(),
     "negative": ARRAY(BigInteger),

@@ -92,6 +92,7 @@ class Document(Base):
         UniqueConstraint("document_key", "collection_id", name="key"),
         CheckConstraint("octet_length(document_key) between 1 and 2000", name="key"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("modality in ('text', 'image')", name="modality"),
         {"postgresql_partition_by": "LIST (collection_id)"},
     )
 
@@ -103,6 +104,7 @@ class Document(Base):
     content: Mapped[str] = mapped_column(server_default="")
     document_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=_EMPTY)
     text_config: Mapped[str | None]
+    modality: Mapped[str] = mapped_column(server_default="text")
     content_hash: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -130,6 +132,7 @@ class Chunk(Base):
         UniqueConstraint("document_id", "position", "collection_id", name="position"),
         CheckConstraint("position >= 0", name="position"),
         CheckConstraint("start_offset >= 0 and end_offset >= start_offset", name="offsets"),
+        CheckConstraint("modality in ('text', 'image')", name="modality"),
         Index(None, "lexemes", postgresql_using="gin"),
         Index(
             "chunks_metadata_index",
@@ -137,6 +140,7 @@ class Chunk(Base):
             postgresql_using="gin",
             postgresql_ops={"metadata": "jsonb_path_ops"},
         ),
+        Index("chunks_images_index", "chunk_id", postgresql_where=text("modality = 'image'")),
         {"postgresql_partition_by": "LIST (collection_id)"},
     )
 
@@ -151,6 +155,7 @@ class Chunk(Base):
     title: Mapped[str | None]
     chunk_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=_EMPTY)
     text_config: Mapped[str] = mapped_column(server_default="simple")
+    modality: Mapped[str] = mapped_column(server_default="text")
     # both follow the text: see retrieval._index_text()
     lexemes: Mapped[Any] = mapped_column(
         TSVECTOR, FetchedValue(), server_onupdate=FetchedValue(), nullable=False, deferred=True
@@ -227,6 +232,7 @@ class Space(Base):
             ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
         ),
         CheckConstraint("kind in ('dense', 'sparse', 'multivector')", name="kind"),
+        CheckConstraint("modality in ('text', 'image')", name="modality"),
         CheckConstraint(
             "dimensions between 1 and case kind when 'sparse' then 1000000000 else 4000 end",
             name="dimensions",
@@ -239,6 +245,7 @@ class Space(Base):
             "spaces_active_index",
             "collection_id",
             "kind",
+            "modality",
             unique=True,
             postgresql_where=text("state = 'active'"),
         ),
@@ -248,6 +255,7 @@ class Space(Base):
     collection_id: Mapped[int]
     name: Mapped[str]
     kind: Mapped[str] = mapped_column(server_default="dense")
+    modality: Mapped[str] = mapped_column(server_default="text")
     model: Mapped[str]
     revision: Mapped[str | None]
     signature: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)

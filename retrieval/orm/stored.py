@@ -52,6 +52,7 @@ def list_spaces(collection: str) -> TableValuedAlias:
         column("space_id", BigInteger),
         column("name", Text),
         column("kind", Text),
+        column("modality", Text),
         column("state", Text),
         column("model", Text),
         column("revision", Text),

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
+from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.ingestion import IngestOptions, IngestReport, IngestRun, Progress, Source
@@ -95,12 +96,16 @@ class AsyncRetriever(AsyncSearchMethods):
         *,
         embedder: Embedder | None = None,
         text_config: str = "english",
+        modality: Modality | None = None,
         connection: Caller = None,
     ) -> None:
-        """Create a collection with a space for the embedder (without one, the default model's)."""
+        """Create a collection with a space for the embedder (without one, the default model's).
+
+        The space is one of texts, unless the modality is "image": see the method spaces.create.
+        """
         chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
         create = await asyncio.to_thread(
-            statements.create_collection_statements, name, text_config, chosen
+            statements.create_collection_statements, name, text_config, chosen, modality
         )
         async with self._connection(connection) as used:
             for statement in create:

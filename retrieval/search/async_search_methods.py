@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from retrieval import orm
 from retrieval.loading.normalise import normalise_text
 from retrieval.reranking import Reranker
+from retrieval.search.by_image import QueryImage, image_hits
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
 from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit, StoredChunk
 from retrieval.search.searches import Searches, found_hits, found_passages, rows
@@ -107,6 +108,32 @@ class AsyncSearchMethods:
         """
         request = SearchRequest(collection=collection, query=query, **search)
         steps = self._searches.documents(request, aggregation, retry=connection is None)
+        return await self._drive(steps, connection)
+
+    async def search_by_image(
+        self,
+        collection: str,
+        image: QueryImage,
+        *,
+        metadata_filter: Mapping[str, Any] | None = None,
+        max_results: int = 10,
+        space: str | None = None,
+        search_effort: int | None = None,
+        connection: Caller = None,
+    ) -> list[Hit]:
+        """The chunks nearest to an image, which is a file or one of Pillow's.
+
+        They are searched for in the active space of images, or in the one of that name.
+        """
+        steps = image_hits(
+            collection,
+            image,
+            space,
+            self._searches.spaces,
+            metadata_filter=metadata_filter,
+            max_results=max_results,
+            search_effort=search_effort,
+        )
         return await self._drive(steps, connection)
 
     async def recommend(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
+from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.ingestion import IngestOptions, IngestReport, IngestRun, Progress, Source
@@ -89,12 +90,18 @@ class Retriever(SearchMethods):
         *,
         embedder: Embedder | None = None,
         text_config: str = "english",
+        modality: Modality | None = None,
         connection: Connection | Session | None = None,
     ) -> None:
-        """Create a collection with a space for the embedder (without one, the default model's)."""
+        """Create a collection with a space for the embedder (without one, the default model's).
+
+        The space is one of texts, unless the modality is "image": see the method spaces.create.
+        """
         chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
         with self._connection(connection) as used:
-            for statement in statements.create_collection_statements(name, text_config, chosen):
+            for statement in statements.create_collection_statements(
+                name, text_config, chosen, modality
+            ):
                 used.execute(statement)
         self._spaces.remember(chosen)
 

@@ -4,19 +4,26 @@ from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import BigInteger, Select, cast, func, select
+from sqlalchemy.orm import aliased
 
 from retrieval import orm
+from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
 from retrieval.search.results import StoredChunk
 from retrieval.spaces.create import create_space_statement, space_name
 
 
-def space_statement(collection: str, space: str | None, kind: Kind | None) -> Select[Any]:
-    """What is known of a space; without a name, of the active one of the kind.
+def space_statement(
+    collection: str, space: str | None, kind: Kind | None, *, modality: Modality | None = None
+) -> Select[Any]:
+    """What is known of a space; without a name, of the active one of the kind, texts before images.
 
-    One row with nulls where the collection has no such space, no row where there is no collection.
+    The active one may be asked for by its modality. One row with nulls where the collection has no
+    such space, no row where there is no collection.
     """
     active = (orm.Space.state == "active") & (orm.Space.kind == kind)
+    if modality is not None:
+        active &= orm.Space.modality == modality
     wanted = active if space is None else orm.Space.name == space
     joined = (orm.Space.collection_id == orm.Collection.collection_id) & wanted
     return (
@@ -24,6 +31,8 @@ def space_statement(collection: str, space: str | None, kind: Kind | None) -> Se
         .select_from(orm.Collection)
         .outerjoin(orm.Space, joined)
         .where(orm.Collection.name == collection)
+        .order_by(orm.Space.modality != "text")
+        .limit(1)
     )
 
 
@@ -45,6 +54,18 @@ def collections_statement() -> Select[Any]:
         .where(orm.ChunkStatistics.collection_id == orm.Collection.collection_id)
         .scalar_subquery()
     )
+    active = aliased(orm.Space)
+    searched = (
+        select(active.space_id)
+        .where(
+            active.collection_id == orm.Collection.collection_id,
+            active.state == "active",
+            active.kind == "dense",
+        )
+        .order_by(active.modality != "text")
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
         select(
             orm.Collection.name,
@@ -55,23 +76,18 @@ def collections_statement() -> Select[Any]:
             orm.Space.model,
             orm.Space.dimensions,
         )
-        .outerjoin(
-            orm.Space,
-            (orm.Space.collection_id == orm.Collection.collection_id)
-            & (orm.Space.state == "active")
-            & (orm.Space.kind == "dense"),
-        )
+        .outerjoin(orm.Space, orm.Space.space_id == searched)
         .order_by(orm.Collection.name)
     )
 
 
 def create_collection_statements(
-    name: str, text_config: str, embedder: Embedder
+    name: str, text_config: str, embedder: Embedder, modality: str | None = None
 ) -> list[Select[Any]]:
     """Create a collection and, active from the start, the space of its embedder."""
     space = space_name(embedder.model)
     return [
         select(orm.call("create_collection", name=name, text_config=text_config)),
-        create_space_statement(name, space, embedder),
+        create_space_statement(name, space, embedder, modality=modality),
         select(orm.call("activate_space", collection=name, space=space)),
     ]

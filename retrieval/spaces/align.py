@@ -106,6 +106,10 @@ def _source_row(connection: Connection, collection: str, source: str | None, nam
     row = space_row(connection, collection, source, "dense")
     if row.kind != "dense":
         raise InvalidInput(f"only dense spaces can be aligned; space {row.name} is {row.kind}")
+    if row.modality != "text":
+        raise InvalidInput(
+            f"space {row.name} embeds images, and only those of texts can be aligned"
+        )
     return row
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.spaces import steps
@@ -53,6 +54,7 @@ class AsyncSpaces:
         embedder: Embedder,
         *,
         space: str | None = None,
+        modality: Modality | None = None,
         metric: str | None = None,
         index_method: str | None = None,
         quantization: str | None = None,
@@ -61,7 +63,9 @@ class AsyncSpaces:
     ) -> str:
         """Create a space for an embedder, to be filled, and return its name.
 
-        What is left out is left to `retrieval.create_space`.
+        It embeds the text of chunks or, with the modality "image", the files of those that are
+        images; the model is then one that reads both, such as CLIP. What is left out is left to
+        `retrieval.create_space`.
         """
         return await self._run(
             steps.create_steps(
@@ -69,6 +73,7 @@ class AsyncSpaces:
                 embedder,
                 self._known,
                 space,
+                modality=modality,
                 metric=metric,
                 index_method=index_method,
                 quantization=quantization,
@@ -126,10 +131,17 @@ class AsyncSpaces:
         )
 
     async def rollback(
-        self, collection: str, *, kind: Kind = "dense", connection: Caller = None
+        self,
+        collection: str,
+        *,
+        kind: Kind = "dense",
+        modality: Modality = "text",
+        connection: Caller = None,
     ) -> str:
         """Make the space that was active before the active one again, and return its name."""
-        return await self._run(steps.rollback_steps(collection, kind, self._known), connection)
+        return await self._run(
+            steps.rollback_steps(collection, kind, modality, self._known), connection
+        )
 
     async def retire(self, collection: str, space: str, *, connection: Caller = None) -> None:
         """Keep a space as it is, and embed no more chunks for it."""
@@ -160,6 +172,7 @@ class AsyncSpaces:
         embedder: Embedder,
         *,
         space: str | None = None,
+        modality: Modality | None = None,
         index_method: str | None = None,
         quantization: str | None = None,
         index_options: Mapping[str, int] | None = None,
@@ -182,6 +195,7 @@ class AsyncSpaces:
                 self._known,
                 space=space,
                 options={
+                    "modality": modality,
                     "index_method": index_method,
                     "quantization": quantization,
                     "index_options": index_options,

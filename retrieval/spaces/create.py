@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from retrieval import orm
-from retrieval.embedding import Embedder
+from retrieval.embedding import Embedder, modalities_of
+from retrieval.errors import InvalidInput
 
 
 def space_name(model: str) -> str:
@@ -17,6 +18,7 @@ def create_space_statement(
     collection: str, space: str, embedder: Embedder, **options: Any
 ) -> Select[Any]:
     """Create the space of an embedder; options are those of the SQL function, None a default."""
+    _check_modality(embedder, options.get("modality"))
     signature = embedder.signature
     called = orm.call(
         "create_space",
@@ -30,3 +32,12 @@ def create_space_statement(
         **options,
     )
     return select(called)
+
+
+def _check_modality(embedder: Embedder, modality: str | None) -> None:
+    """InvalidInput for a space of images whose model reads none; the database knows the choices."""
+    if modality == "image" and "image" not in modalities_of(embedder):
+        raise InvalidInput(
+            f"model {embedder.model} reads no images; a space of them needs one that does, "
+            "such as sentence-transformers/clip-ViT-B-32"
+        )

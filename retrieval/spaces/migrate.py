@@ -61,7 +61,7 @@ def migrate_steps(
     yield Compute(lambda: embedder.signature)  # loads the model outside of any transaction
     row, former_row, missing = yield Query(begin)
     known_spaces.remember(embedder)
-    target = KnownSpace(row.name, row.signature, embedder, row.space_id, row.state)
+    target = KnownSpace(row.name, row.signature, embedder, row.space_id, row.state, row.modality)
     progress(EMBEDDING, 0, missing)
     embedded = yield from fill_space(collection, target, EmbeddingProgress(missing, progress))
     yield from build_index_steps(collection, name, target.kind, memory, progress)
@@ -69,7 +69,7 @@ def migrate_steps(
     if former_row is not None and queries and target.kind == "dense":
         former = yield Compute(partial(known_spaces.known, former_row))
         comparison = yield from compare_steps(collection, former, target, queries)
-    if target.kind == "dense":
+    if (target.kind, target.modality) == ("dense", "text"):
         # before it is searched; where that fails it counts as one of which nothing is known
         yield from calibrate_steps(collection, target, known_spaces)
     if activate:
@@ -104,7 +104,9 @@ def _begin(
     former = (
         each
         for each in rows.values()
-        if each.state == "active" and each.kind == row.kind and each.name != name
+        if each.state == "active"
+        and (each.kind, each.modality) == (row.kind, row.modality)
+        and each.name != name
     )
     return row, next(former, None), row.missing
 

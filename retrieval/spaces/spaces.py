@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.spaces import steps
@@ -54,6 +55,7 @@ class Spaces:
         embedder: Embedder,
         *,
         space: str | None = None,
+        modality: Modality | None = None,
         metric: str | None = None,
         index_method: str | None = None,
         quantization: str | None = None,
@@ -62,7 +64,9 @@ class Spaces:
     ) -> str:
         """Create a space for an embedder, to be filled, and return its name.
 
-        What is left out is left to `retrieval.create_space`.
+        It embeds the text of chunks or, with the modality "image", the files of those that are
+        images; the model is then one that reads both, such as CLIP. What is left out is left to
+        `retrieval.create_space`.
         """
         return self._run(
             steps.create_steps(
@@ -70,6 +74,7 @@ class Spaces:
                 embedder,
                 self._known,
                 space,
+                modality=modality,
                 metric=metric,
                 index_method=index_method,
                 quantization=quantization,
@@ -124,9 +129,16 @@ class Spaces:
         """
         self._run(steps.state_steps("activate_space", collection, space, self._known), connection)
 
-    def rollback(self, collection: str, *, kind: Kind = "dense", connection: Caller = None) -> str:
+    def rollback(
+        self,
+        collection: str,
+        *,
+        kind: Kind = "dense",
+        modality: Modality = "text",
+        connection: Caller = None,
+    ) -> str:
         """Make the space that was active before the active one again, and return its name."""
-        return self._run(steps.rollback_steps(collection, kind, self._known), connection)
+        return self._run(steps.rollback_steps(collection, kind, modality, self._known), connection)
 
     def retire(self, collection: str, space: str, *, connection: Caller = None) -> None:
         """Keep a space as it is, and embed no more chunks for it."""
@@ -153,6 +165,7 @@ class Spaces:
         embedder: Embedder,
         *,
         space: str | None = None,
+        modality: Modality | None = None,
         index_method: str | None = None,
         quantization: str | None = None,
         index_options: Mapping[str, int] | None = None,
@@ -175,6 +188,7 @@ class Spaces:
                 self._known,
                 space=space,
                 options={
+                    "modality": modality,
                     "index_method": index_method,
                     "quantization": quantization,
                     "index_options": index_options,

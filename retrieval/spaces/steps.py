@@ -103,9 +103,12 @@ def state_steps(
     known_spaces.forget(collection)
 
 
-def rollback_steps(collection: str, kind: str, known_spaces: KnownSpaces) -> Steps[str]:
+def rollback_steps(
+    collection: str, kind: str, modality: str, known_spaces: KnownSpaces
+) -> Steps[str]:
     """Return to the space that was active before."""
-    statement = select(orm.call("rollback_space", collection=collection, kind=kind))
+    called = orm.call("rollback_space", collection=collection, kind=kind, modality=modality)
+    statement = select(called)
     former: str = yield Query(lambda connection: connection.scalar(statement))
     known_spaces.forget(collection)
     return former

@@ -15,6 +15,7 @@ class SpaceSummary:
 
     name: str
     kind: str
+    modality: str
     state: str
     model: str
     dimensions: int
@@ -38,7 +39,7 @@ def space_rows(connection: Connection, collection: str) -> list[Any]:
 
 
 def space_row(connection: Connection, collection: str, space: str | None, kind: str) -> Any:
-    """One space: of that name, or without a name the active one of the kind."""
+    """One space: of that name, or the active one of the kind, of texts before one of images."""
     for row in space_rows(connection, collection):
         if row.name == space or (space is None and row.state == "active" and row.kind == kind):
             return row

@@ -70,6 +70,12 @@ def tiny_multi_vector_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a SentenceTransformer that embeds texts and images."""
+    return tiny_models.build_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="session")
 def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a CrossEncoder."""
     return tiny_models.build_cross_encoder(tmp_path_factory.mktemp("cross_encoder"))

@@ -95,6 +95,7 @@ def test_spaces_are_listed(filled: Run) -> None:
     assert space == {
         "name": "hashing",
         "kind": "dense",
+        "modality": "text",
         "state": "active",
         "model": "hashing",
         "dimensions": 64,

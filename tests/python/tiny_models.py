@@ -86,6 +86,40 @@ def build_multi_vector(folder: Path) -> Path:
     return _saved(MultiVectorEncoder(modules=modules, device="cpu", prompts=PROMPTS), folder)
 
 
+def build_clip(folder: Path) -> Path:
+    """A CLIP of images of 32 by 32 pixels and texts of at most 77 tokens: vectors of 16."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from transformers import CLIPConfig, CLIPModel, CLIPProcessor, CLIPTokenizer
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    place = folder / "backbone"
+    marks = ["<|startoftext|>", "<|endoftext|>"]
+    words = [*marks, *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
+    sizes = {
+        "hidden_size": HIDDEN,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    text = sizes | {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 1}
+    # weights so large that images differ
+    image = sizes | {"image_size": 32, "patch_size": 8, "initializer_factor": 3.0}
+    torch.manual_seed(7)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=image, projection_dim=16)).save_pretrained(
+        place
+    )
+    vocabulary = {word: number for number, word in enumerate(words)}
+    CLIPProcessor(
+        image_processor=CLIPImageProcessorPil(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        ),
+        tokenizer=CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77),
+    ).save_pretrained(place)
+    return _saved(SentenceTransformer(modules=[Transformer(str(place))], device="cpu"), folder)
+
+
 def build_cross_encoder(folder: Path) -> Path:
     """A CrossEncoder: pairs of at most 32 tokens, scores between 0 and 1."""
     from sentence_transformers import CrossEncoder
