@@ -7,10 +7,10 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from retrieval import orm
+from retrieval.chunking import embedding_text
 from retrieval.embedding import Embedding
 from retrieval.embedding.cache import embed_documents
 from retrieval.embedding.spaces import KnownSpace
-from retrieval.ingestion.chunk import embedding_text
 from retrieval.ingestion.store import put_embeddings
 from retrieval.steps import Query, Steps
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.chunking.headings import find_headings
 from retrieval.document import Document
 from retrieval.errors import LoadError
-from retrieval.ingestion.headings import find_headings
 from retrieval.ingestion.normalise import normalise_text
 
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})

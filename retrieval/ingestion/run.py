@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from retrieval import orm
+from retrieval.chunking import chunk_document, embedding_text
 from retrieval.database import from_database_error
 from retrieval.document import Document
 from retrieval.embedding import Embedder, HashingEmbedder
@@ -18,7 +19,6 @@ from retrieval.embedding.cache import embed_documents, trim_cache
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
 from retrieval.ingestion.calibrate import calibrate_steps
-from retrieval.ingestion.chunk import chunk_document, embedding_text
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.load import find_files, load_documents
 from retrieval.ingestion.normalise import is_storable, normalise_text

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from retrieval import orm
+from retrieval.chunking import Chunk
 from retrieval.document import Document
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
-from retrieval.ingestion.chunk import Chunk
 
 # changes whenever the same document would be cut differently
 CHUNKER = "paragraphs-1"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.chunking.headings import find_headings, path_above
 from retrieval.document import Document
 from retrieval.errors import LoadError
-from retrieval.ingestion.headings import find_headings, path_above
 from retrieval.ingestion.load import find_files, load_documents, load_file
 from retrieval.ingestion.normalise import normalise_text
 
