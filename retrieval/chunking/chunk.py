@@ -8,7 +8,7 @@ from retrieval.chunking.chunking import Chunking, Strategy
 from retrieval.chunking.definitions import outline_of_code
 from retrieval.chunking.document_type import MARKDOWN_TYPES, document_type, programming_language
 from retrieval.chunking.grammars import grammar
-from retrieval.chunking.measured import MeasuredText, Span
+from retrieval.chunking.measured import MeasuredText, Span, visible
 from retrieval.chunking.outline import (
     EMPTY,
     Outline,
@@ -94,9 +94,11 @@ class _Cut:
 
     def spans(self) -> Iterator[Span]:
         content = self._document.content
-        has_pages = self._type == "pdf" and self._strategy != "whole"
+        if self._strategy == "whole":
+            yield from visible(content, [Span(0, len(content))])
+            return
         capacity, overlap = self._capacity_and_overlap()
-        for start, end in pages(content) if has_pages else [Span(0, len(content))]:
+        for start, end in pages(content) if self._type == "pdf" else [Span(0, len(content))]:
             text = content[start:end]
             measured = MeasuredText(text, self._counts.sizes(text), capacity, overlap)
             for span in self._split(measured):
@@ -127,8 +129,6 @@ class _Cut:
     def _split(self, measured: MeasuredText) -> Iterable[Span]:
         text, language = measured.text, language_of(self._document)
         match self._strategy:
-            case "whole":
-                return measured.visible([Span(0, len(text))])
             case "fixed":
                 return pack(measured, word_ends(text))
             case "sentence":

@@ -31,10 +31,11 @@ class MeasuredText:
 
         return MeasuredText(self.text[span.start : span.end], size, self.capacity, overlap)
 
-    def visible(self, spans: Iterable[Span]) -> Iterator[Span]:
-        """The spans without the blanks around them; one of blanks alone is left out."""
-        for start, end in spans:
-            content = self.text[start:end]
-            left = content.lstrip()
-            if left:
-                yield Span(end - len(left), start + len(content.rstrip()))
+
+def visible(text: str, spans: Iterable[Span]) -> Iterator[Span]:
+    """The spans without the blanks around them; one of blanks alone is left out."""
+    for start, end in spans:
+        content = text[start:end]
+        left = content.lstrip()
+        if left:
+            yield Span(end - len(left), start + len(content.rstrip()))

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from retrieval.chunking.measured import MeasuredText, Span
+from retrieval.chunking.measured import MeasuredText, Span, visible
 from retrieval.chunking.structure import split_paragraphs
 
 # No character is more tokens than it has bytes.
@@ -18,7 +18,7 @@ def pack(measured: MeasuredText, ends: Sequence[int]) -> list[Span]:
     A part that is larger than a chunk is cut as a paragraph would be.
     """
     cuts = [0, *_smaller(measured, ends)]
-    return list(measured.visible(_packed(measured, cuts)))
+    return list(visible(measured.text, _packed(measured, cuts)))
 
 
 def _smaller(measured: MeasuredText, ends: Sequence[int]) -> Iterator[int]:

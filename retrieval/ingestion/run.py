@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from retrieval import orm
-from retrieval.chunking import chunk_document, embedding_text
+from retrieval.chunking import Chunking, chunk_document, embedding_text
 from retrieval.database import from_database_error
 from retrieval.document import Document
 from retrieval.embedding import Embedder, HashingEmbedder
@@ -28,6 +28,7 @@ from retrieval.ingestion.store import (
     content_hash,
     put_documents,
     put_embeddings,
+    stored_chunking,
     stored_hashes,
     written_spaces,
 )
@@ -51,11 +52,13 @@ class IngestRun:
         sources: Iterable[Source] | Source,
         known_spaces: KnownSpaces,
         on_progress: Progress | None = None,
+        chunking: Chunking | None = None,
     ) -> None:
         self.collection = collection
         self.report = IngestReport()
         self._known_spaces = known_spaces
         self._on_progress = on_progress or (lambda done, total: None)
+        self._chunking = chunking
         self._spaces: dict[int, KnownSpace] = {}
         self._left_out: set[int] = set()
         self._documents: list[Document] = []
@@ -67,6 +70,8 @@ class IngestRun:
     def steps(self) -> Steps[IngestReport]:
         """Do it all."""
         yield from self._learn_spaces()
+        if self._chunking is None:
+            self._chunking = yield Query(partial(stored_chunking, collection=self.collection))
         self._on_progress(0, self.total)
         batches = self._batches()
         while batch := (yield Compute(lambda: next(batches, None))):
@@ -160,11 +165,11 @@ class IngestRun:
         self, batch: Sequence[Document], known: dict[str, str | None]
     ) -> list[PreparedDocument]:
         """Chunk the documents that are new or have changed."""
-        embedder = self._embedder
+        embedder, chunking = self._embedder, self._chunking or Chunking()
         prepared = []
         for document in batch:
             try:
-                digest = content_hash(document, embedder.max_tokens)
+                digest = content_hash(document, embedder.max_tokens, chunking)
             except (TypeError, ValueError) as error:
                 self._fail(document.key, f"metadata is not JSON: {error}")
                 continue
@@ -172,7 +177,7 @@ class IngestRun:
                 self.report.unchanged += 1
             else:
                 prepared.append(
-                    PreparedDocument(document, digest, chunk_document(document, embedder))
+                    PreparedDocument(document, digest, chunk_document(document, embedder, chunking))
                 )
         return prepared
 

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from retrieval import orm
-from retrieval.chunking import Chunk
+from retrieval.chunking import Chunk, Chunking
 from retrieval.document import Document
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 
 # changes whenever the same document would be cut differently
-CHUNKER = "paragraphs-1"
+CHUNKER = "chunks-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class PreparedDocument:
     embeddings: Mapping[int, Sequence[Embedding]] = field(default_factory=dict)
 
 
-def content_hash(document: Document, max_tokens: int) -> str:
+def content_hash(document: Document, max_tokens: int, chunking: Chunking) -> str:
     """SHA-256 over everything that decides what is stored for a document."""
     parts = [
         document.title,
@@ -38,9 +38,17 @@ def content_hash(document: Document, max_tokens: int) -> str:
         document.text_config,
         CHUNKER,
         max_tokens,
+        chunking.as_json(),
     ]
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def stored_chunking(connection: Connection, collection: str) -> Chunking:
+    """How a collection's documents are cut."""
+    chosen = orm.Collection.settings["chunking"]
+    statement = select(chosen).where(orm.Collection.name == collection)
+    return Chunking.from_json(connection.execute(statement).scalar_one_or_none() or {})
 
 
 def stored_hashes(

@@ -36,6 +36,7 @@ _TYPES: dict[str, Any] = {
     "candidates": Integer(),
     "chunk_id": BigInteger(),
     "chunk_ids": ARRAY(BigInteger),
+    "chunking": JSONB(),
     "chunks": BigInteger(),
     "collection": Text(),
     "content": Text(),

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
+from retrieval.chunking import Chunking
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
@@ -94,12 +95,16 @@ class AsyncRetriever(AsyncSearchMethods):
         *,
         embedder: Embedder | None = None,
         text_config: str = "english",
+        chunking: Chunking | None = None,
         connection: Caller = None,
     ) -> None:
-        """Create a collection with a space for the embedder (without one, the default model's)."""
+        """Create a collection with a space for the embedder (without one, the default model's).
+
+        `chunking` says how its documents are cut; see `set_chunking`.
+        """
         chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
         create = await asyncio.to_thread(
-            statements.create_collection_statements, name, text_config, chosen
+            statements.create_collection_statements, name, text_config, chosen, chunking
         )
         async with self._connection(connection) as used:
             for statement in create:
@@ -112,6 +117,20 @@ class AsyncRetriever(AsyncSearchMethods):
             await used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
 
+    async def set_chunking(
+        self,
+        collection: str,
+        chunking: Chunking | None,
+        *,
+        connection: Caller = None,
+    ) -> None:
+        """Set how the documents of a collection are cut, from the next ingestion of each on.
+
+        None returns to the default.
+        """
+        async with self._connection(connection) as used:
+            await used.execute(statements.set_chunking_statement(collection, chunking))
+
     async def collections(self, *, connection: Caller = None) -> list[CollectionSummary]:
         """Every collection with its size and model, by name."""
         async with self._connection(connection) as used:
@@ -123,6 +142,7 @@ class AsyncRetriever(AsyncSearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        chunking: Chunking | None = None,
         on_progress: Progress | None = None,
         connection: Caller = None,
     ) -> IngestReport:
@@ -130,11 +150,14 @@ class AsyncRetriever(AsyncSearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        `on_progress(done, total)` counts documents.
+        `chunking` takes the place of the collection's, for this call. `on_progress(done, total)`
+        counts documents.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = await asyncio.to_thread(IngestRun, collection, sources, self._spaces, on_progress)
+        run = await asyncio.to_thread(
+            IngestRun, collection, sources, self._spaces, on_progress, chunking
+        )
         return await self._drive(run.steps(), connection)
 
     async def delete(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
+from retrieval.chunking import Chunking
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
@@ -89,12 +90,18 @@ class Retriever(SearchMethods):
         *,
         embedder: Embedder | None = None,
         text_config: str = "english",
+        chunking: Chunking | None = None,
         connection: Connection | Session | None = None,
     ) -> None:
-        """Create a collection with a space for the embedder (without one, the default model's)."""
+        """Create a collection with a space for the embedder (without one, the default model's).
+
+        `chunking` says how its documents are cut; see `set_chunking`.
+        """
         chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
         with self._connection(connection) as used:
-            for statement in statements.create_collection_statements(name, text_config, chosen):
+            for statement in statements.create_collection_statements(
+                name, text_config, chosen, chunking
+            ):
                 used.execute(statement)
         self._spaces.remember(chosen)
 
@@ -103,6 +110,20 @@ class Retriever(SearchMethods):
         with self._connection(connection) as used:
             used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
+
+    def set_chunking(
+        self,
+        collection: str,
+        chunking: Chunking | None,
+        *,
+        connection: Connection | Session | None = None,
+    ) -> None:
+        """Set how the documents of a collection are cut, from the next ingestion of each on.
+
+        None returns to the default.
+        """
+        with self._connection(connection) as used:
+            used.execute(statements.set_chunking_statement(collection, chunking))
 
     def collections(
         self, *, connection: Connection | Session | None = None
@@ -117,6 +138,7 @@ class Retriever(SearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        chunking: Chunking | None = None,
         on_progress: Progress | None = None,
         connection: Connection | Session | None = None,
     ) -> IngestReport:
@@ -124,11 +146,12 @@ class Retriever(SearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        `on_progress(done, total)` counts documents.
+        `chunking` takes the place of the collection's, for this call. `on_progress(done, total)`
+        counts documents.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = IngestRun(collection, sources, self._spaces, on_progress)
+        run = IngestRun(collection, sources, self._spaces, on_progress, chunking)
         return self._drive(run.steps(), connection)
 
     def delete(

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Select, cast, func, select
 
 from retrieval import orm
+from retrieval.chunking import Chunking
 from retrieval.embedding import Embedder, Kind
 from retrieval.search.results import StoredChunk
 from retrieval.spaces.create import create_space_statement, space_name
@@ -54,6 +55,7 @@ def collections_statement() -> Select[Any]:
             orm.Space.name.label("space"),
             orm.Space.model,
             orm.Space.dimensions,
+            orm.Collection.settings["chunking"].label("chunking"),
         )
         .outerjoin(
             orm.Space,
@@ -65,13 +67,21 @@ def collections_statement() -> Select[Any]:
     )
 
 
+def set_chunking_statement(collection: str, chunking: Chunking | None) -> Select[Any]:
+    """Set how a collection's documents are cut; None returns to the default."""
+    as_json = None if chunking is None else chunking.as_json()
+    return select(orm.call("set_chunking", collection=collection, chunking=as_json))
+
+
 def create_collection_statements(
-    name: str, text_config: str, embedder: Embedder
+    name: str, text_config: str, embedder: Embedder, chunking: Chunking | None = None
 ) -> list[Select[Any]]:
     """Create a collection and, active from the start, the space of its embedder."""
     space = space_name(embedder.model)
+    chosen = [] if chunking is None else [set_chunking_statement(name, chunking)]
     return [
         select(orm.call("create_collection", name=name, text_config=text_config)),
+        *chosen,
         create_space_statement(name, space, embedder),
         select(orm.call("activate_space", collection=name, space=space)),
     ]
