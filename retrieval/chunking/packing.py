@@ -18,7 +18,11 @@ def pack(measured: MeasuredText, ends: Sequence[int]) -> list[Span]:
     A part that is larger than a chunk is cut as a paragraph would be.
     """
     cuts = [0, *_smaller(measured, ends)]
-    return list(visible(measured.text, _packed(measured, cuts)))
+    spans: list[Span] = []
+    for span in visible(measured.text, _packed(measured, cuts)):
+        if not spans or span.end > spans[-1].end:  # not where blanks alone are new
+            spans.append(span)
+    return spans
 
 
 def _smaller(measured: MeasuredText, ends: Sequence[int]) -> Iterator[int]:
@@ -36,7 +40,8 @@ def _packed(measured: MeasuredText, cuts: Sequence[int]) -> Iterator[Span]:
     while first < last:
         end = _furthest(measured, cuts, first)
         yield Span(cuts[first], cuts[end])
-        first = _overlapping(measured, cuts, first, end) if end < last else last
+        overlaps = measured.overlap > 0 and end < last
+        first = _overlapping(measured, cuts, first, end) if overlaps else end
 
 
 def _furthest(measured: MeasuredText, cuts: Sequence[int], first: int) -> int:

@@ -9,7 +9,7 @@ DEFAULT_LANGUAGE = "en"
 
 # It compares each sentence of a paragraph with all of it, which takes minutes for a paragraph of a
 # megabyte, so it sees a text through windows.
-WINDOW = 4_000
+WINDOW = 2_000
 
 
 def language_of(document: Document) -> str:

@@ -1,7 +1,7 @@
 """`retrieval collections`."""
 
 from retrieval.cli.options import DatabaseUrl, Json
-from retrieval.cli.output import as_dictionaries, console, errors, print_json, table
+from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, table
 from retrieval.search import CollectionSummary, Retriever
 
 
@@ -18,15 +18,9 @@ def collections(database_url: DatabaseUrl = None, json: Json = False) -> None:
     listed = table("name", "documents", "chunks", "text_config", "space", "model", "chunking")
     for each in summaries:
         sizes = (str(each.documents), str(each.chunks))
-        listed.add_row(
-            each.name,
-            *sizes,
-            each.text_config,
-            each.space or "-",
-            each.model or "-",
-            _chunking(each),
-        )
-    console.print(listed)
+        model = (each.space or "-", each.model or "-")
+        listed.add_row(each.name, *sizes, each.text_config, *model, _chunking(each))
+    print_table(listed)
 
 
 def _chunking(collection: CollectionSummary) -> str:

@@ -20,7 +20,7 @@ def set_chunking(
     chunk_overlap: ChunkOverlap = None,
     breakpoint_percentile: BreakpointPercentile = None,
 ) -> None:
-    """Set how a collection's documents are cut when they are next ingested; alone: by their type."""
+    """Set how a collection's documents are cut when they are next ingested; alone: as usual."""
     chunking = chunking_options(chunker, chunk_tokens, chunk_overlap, breakpoint_percentile)
     with Retriever.open(database_url) as retriever:
         retriever.set_chunking(collection, chunking)
