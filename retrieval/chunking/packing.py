@@ -1,8 +1,9 @@
 """Packs small parts of a text, such as words or sentences, into chunks."""
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from retrieval.chunking.measured import MeasuredText, Span, visible
 from retrieval.chunking.structure import split_paragraphs
@@ -17,7 +18,7 @@ def pack(measured: MeasuredText, ends: Sequence[int]) -> list[Span]:
     A chunk begins again with the last parts of the one before as far as they fit into the overlap.
     A part that is larger than a chunk is cut as a paragraph would be.
     """
-    cuts = [0, *_smaller(measured, ends)]
+    cuts = array("Q", chain([0], _smaller(measured, ends)))
     spans: list[Span] = []
     for span in visible(measured.text, _packed(measured, cuts)):
         if not spans or span.end > spans[-1].end:  # not where blanks alone are new
@@ -27,7 +28,7 @@ def pack(measured: MeasuredText, ends: Sequence[int]) -> list[Span]:
 
 def _smaller(measured: MeasuredText, ends: Sequence[int]) -> Iterator[int]:
     """The ends, with more of them inside what is larger than a chunk."""
-    for start, end in pairwise((0, *ends)):
+    for start, end in pairwise(chain([0], ends)):
         may_be_larger = (end - start) * BYTES_PER_CHARACTER > measured.capacity
         if may_be_larger and measured.size(start, end) > measured.capacity:
             pieces = split_paragraphs(measured.part(Span(start, end)))

@@ -8,9 +8,9 @@ like that is tried on a few texts; where they do not, parts are counted as they 
 """
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from itertools import accumulate
 
 from retrieval.embedding import Embedder
 
@@ -87,9 +87,13 @@ class TokenCounts:
         return size
 
     def _added(self, text: str, pattern: re.Pattern[str]) -> Size:
-        words = pattern.findall(text)
-        starts = list(accumulate(map(len, words), initial=0))
-        tokens = list(accumulate(map(self.count, words), initial=0))
+        # arrays, since the objects of lists would take ten times the text
+        starts, tokens = array("Q", [0]), array("Q", [0])
+        total = 0
+        for word in pattern.finditer(text):
+            total += self.count(word[0])
+            starts.append(word.end())
+            tokens.append(total)
 
         def size(start: int, end: int) -> int:
             first, last = bisect_left(starts, start), bisect_right(starts, end) - 1

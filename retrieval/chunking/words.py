@@ -1,6 +1,8 @@
 """Finds where words end."""
 
 import re
+from array import array
+from collections.abc import Sequence
 
 # Blanks come before a word, marks after it; Chinese and Japanese write no blanks, so that there a
 # clause is what is not cut. Marks, accents and joiners are never alone.
@@ -10,6 +12,6 @@ _WORD = re.compile(
 )
 
 
-def word_ends(text: str) -> list[int]:
+def word_ends(text: str) -> Sequence[int]:
     """Return the offset after each word, the last of which is the end of the text."""
-    return [word.end() for word in _WORD.finditer(text)]
+    return array("Q", (word.end() for word in _WORD.finditer(text)))
