@@ -1,5 +1,6 @@
 """Keyword, semantic and hybrid search inside PostgreSQL."""
 
+from retrieval.chunking import Chunking
 from retrieval.document import Document
 
 # embedding models
@@ -66,6 +67,7 @@ __all__ = [
     "AsyncRetriever",
     "Calibration",
     "ChatModel",
+    "Chunking",
     "CollectionSummary",
     "ConfigurationError",
     "Context",

@@ -66,6 +66,7 @@ where e.extname = 'vector';
 \ir document_search.sql
 \ir explain_search.sql
 \ir set_ranking.sql
+\ir set_chunking.sql
 \ir recommend.sql
 \ir recommend_documents.sql
 \ir more_like_this.sql

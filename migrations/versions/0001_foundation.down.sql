@@ -100,6 +100,8 @@ drop function if exists retrieval._check_example;
 drop function if exists retrieval._check_examples;
 drop function if exists retrieval._mean_embedding;
 drop function if exists retrieval._best_score;
+drop function if exists retrieval.set_chunking;
+drop function if exists retrieval._check_chunking;
 drop function if exists retrieval.set_ranking;
 drop function if exists retrieval._explained_steps;
 drop function if exists retrieval.explain_search;

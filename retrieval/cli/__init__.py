@@ -10,6 +10,7 @@ import typer
 from retrieval.cli import (
     answer,
     calibrate,
+    chunk,
     collections,
     database,
     demo,
@@ -17,6 +18,7 @@ from retrieval.cli import (
     recommend,
     search,
     serve,
+    set_chunking,
     spaces,
 )
 from retrieval.errors import RetrievalError
@@ -32,10 +34,12 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(database.init)
 app.command()(ingest.ingest)
+app.command()(chunk.chunk)
 app.command()(search.search)
 app.command()(recommend.recommend)
 app.command()(answer.answer)
 app.command()(collections.collections)
+app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)

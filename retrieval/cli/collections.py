@@ -1,8 +1,8 @@
 """`retrieval collections`."""
 
 from retrieval.cli.options import DatabaseUrl, Json
-from retrieval.cli.output import as_dictionaries, console, errors, print_json, table
-from retrieval.search import Retriever
+from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, table
+from retrieval.search import CollectionSummary, Retriever
 
 
 def collections(database_url: DatabaseUrl = None, json: Json = False) -> None:
@@ -15,8 +15,15 @@ def collections(database_url: DatabaseUrl = None, json: Json = False) -> None:
     if not summaries:
         errors.print("there is no collection yet; create one with: retrieval ingest NAME PATH…")
         return
-    listed = table("name", "documents", "chunks", "text_config", "space", "model")
+    listed = table("name", "documents", "chunks", "text_config", "space", "model", "chunking")
     for each in summaries:
         sizes = (str(each.documents), str(each.chunks))
-        listed.add_row(each.name, *sizes, each.text_config, each.space or "-", each.model or "-")
-    console.print(listed)
+        model = (each.space or "-", each.model or "-")
+        listed.add_row(each.name, *sizes, each.text_config, *model, _chunking(each))
+    print_table(listed)
+
+
+def _chunking(collection: CollectionSummary) -> str:
+    """What was set, as in "strategy sentence, maximum_tokens 200"."""
+    chosen = collection.chunking or {"strategy": "auto"}
+    return ", ".join(f"{name} {value}" for name, value in chosen.items())

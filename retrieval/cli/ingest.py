@@ -8,6 +8,13 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from retrieval.cli.chunking_options import (
+    BreakpointPercentile,
+    Chunker,
+    ChunkOverlap,
+    ChunkTokens,
+    chunking_options,
+)
 from retrieval.cli.options import DatabaseUrl, Json, Model
 from retrieval.cli.output import print_json, print_report, progress_bar
 from retrieval.cli.space_options import modality_of
@@ -43,13 +50,21 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
     ] = False,
+    chunker: Chunker = None,
+    chunk_tokens: ChunkTokens = None,
+    chunk_overlap: ChunkOverlap = None,
+    breakpoint_percentile: BreakpointPercentile = None,
     json: Json = False,
 ) -> None:
     """Store files and folders; what has not changed is skipped, what has is replaced.
 
+    How documents are cut is kept with a new collection. With an old one (see set-chunking) it is
+    for this time.
+
     Text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, EPUB and source code are one document a file, CSV
     and JSON lines one a row. A folder gives its files of these kinds.
     """
+    chunking = chunking_options(chunker, chunk_tokens, chunk_overlap, breakpoint_percentile)
     with Retriever.open(database_url) as retriever, _undone(retriever, dry_run) as connection:
         if collection not in {each.name for each in retriever.collections(connection=connection)}:
             embedder = create_embedder(model) if model else None
@@ -58,12 +73,14 @@ def ingest(
                 embedder=embedder,
                 text_config=text_config,
                 modality=modality_of(modality),
+                chunking=chunking,
                 connection=connection,
             )
         report = ingest_with_progress(
             retriever,
             collection,
             paths,
+            chunking=chunking,
             detect_language=detect_language,
             prune=prune,
             dry_run=dry_run,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from retrieval.ingestion.chunk import CONTEXT_SEPARATOR
+from retrieval.chunking import CONTEXT_SEPARATOR
 
 
 class Found(Protocol):

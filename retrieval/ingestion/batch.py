@@ -4,10 +4,10 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
+from retrieval.chunking import Chunk
 from retrieval.document import Document
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
-from retrieval.ingestion.chunk import Chunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from retrieval import orm
+from retrieval.chunking import embedding_text
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import LoadError
-from retrieval.ingestion.chunk import embedding_text
 from retrieval.ingestion.embed import ChunkInput, embed_chunks
 from retrieval.ingestion.store import put_embeddings
 from retrieval.steps import Query, Steps

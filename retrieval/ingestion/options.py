@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from retrieval.chunking import Chunking
+
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
     """The options of `Retriever.ingest`, which explains them."""
 
+    chunking: Chunking | None = None
     detect_language: bool = False
     prune: bool = False
     dry_run: bool = False

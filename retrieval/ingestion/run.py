@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from retrieval import orm
+from retrieval.chunking import Chunk, Chunking, chunk_document, embedding_text
 from retrieval.database import from_database_error
 from retrieval.document import Document
 from retrieval.embedding import Embedder, Embedding, HashingEmbedder
@@ -19,14 +20,19 @@ from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
 from retrieval.ingestion.batch import Batch, PreparedDocument
 from retrieval.ingestion.calibrate import calibrate_steps
-from retrieval.ingestion.chunk import Chunk, chunk_document, embedding_text
 from retrieval.ingestion.embed import ChunkInput, embed_chunks
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.options import IngestOptions
 from retrieval.ingestion.prune import prune
 from retrieval.ingestion.report import Change, Failure, IngestReport
 from retrieval.ingestion.sources import Source, Sources
-from retrieval.ingestion.store import content_hash, put_batch, stored_hashes, written_spaces
+from retrieval.ingestion.store import (
+    content_hash,
+    put_batch,
+    stored_chunking,
+    stored_hashes,
+    written_spaces,
+)
 from retrieval.loading.language import with_language
 from retrieval.loading.normalise import is_storable
 from retrieval.steps import Compute, Query, Steps, Together
@@ -60,6 +66,7 @@ class IngestRun:
         self._known_spaces = known_spaces
         self._on_progress = on_progress or (lambda done, total: None)
         self._options = options or IngestOptions()
+        self._chunking = self._options.chunking or Chunking()
         self._spaces: dict[int, KnownSpace] = {}
         self._left_out: set[int] = set()
         self._embeds_images = False
@@ -71,6 +78,8 @@ class IngestRun:
         """Do it all."""
         yield from self._learn_spaces()
         self._given_space = self._searched_space()
+        if self._options.chunking is None:
+            self._chunking = yield Query(partial(stored_chunking, collection=self.collection))
         self._sources = yield Compute(self._find_sources)
         self._show_progress()
         yield from self._pipeline()
@@ -202,7 +211,7 @@ class IngestRun:
         for given in documents:
             try:
                 document = self._with_fitting_embedding(given)
-                digest = content_hash(document, embedder.max_tokens)
+                digest = content_hash(document, embedder.max_tokens, self._chunking)
             except InvalidInput as error:
                 self._fail(given.key, str(error))
                 continue
@@ -235,7 +244,7 @@ class IngestRun:
 
     def _chunks(self, document: Document) -> list[Chunk]:
         if document.embedding is None:
-            return chunk_document(document, self._embedder)
+            return chunk_document(document, self._embedder, self._chunking)
         return [Chunk(0, document.content, 0, len(document.content), "")]
 
     # Embedding

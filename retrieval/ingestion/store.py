@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import ARRAY, Connection, Text, any_, literal, select
 
 from retrieval import orm
+from retrieval.chunking import Chunking
 from retrieval.document import Document, FileTime
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
@@ -16,10 +17,10 @@ from retrieval.errors import InvalidInput
 from retrieval.ingestion.batch import Batch, PreparedDocument
 
 # changes whenever the same document would be cut differently
-CHUNKER = "paragraphs-1"
+CHUNKER = "chunks-2"
 
 
-def content_hash(document: Document, max_tokens: int) -> str:
+def content_hash(document: Document, max_tokens: int, chunking: Chunking) -> str:
     """SHA-256 over everything that decides what is stored for a document, but the file's time.
 
     Raises InvalidInput where the metadata cannot be stored.
@@ -35,6 +36,7 @@ def content_hash(document: Document, max_tokens: int) -> str:
             document.modality,
             CHUNKER,
             max_tokens,
+            chunking.as_json(),
         ]
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
         hashed = hashlib.sha256(text.encode("utf-8"))
@@ -43,6 +45,13 @@ def content_hash(document: Document, max_tokens: int) -> str:
     if document.embedding is not None:
         hashed.update(np.asarray(document.embedding, dtype=np.float32).tobytes())
     return hashed.hexdigest()
+
+
+def stored_chunking(connection: Connection, collection: str) -> Chunking:
+    """How a collection's documents are cut."""
+    chosen = orm.Collection.settings["chunking"]
+    statement = select(chosen).where(orm.Collection.name == collection)
+    return Chunking.from_json(connection.execute(statement).scalar_one_or_none() or {})
 
 
 def stored_hashes(

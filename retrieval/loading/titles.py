@@ -1,6 +1,6 @@
 """Titles that are found in a text."""
 
-from retrieval.ingestion.headings import find_headings
+from retrieval.loading.headings import find_headings
 
 BEGINNING = 32 * 1024
 

@@ -37,6 +37,7 @@ _TYPES: dict[str, Any] = {
     "chunk_id": BigInteger(),
     "chunk_ids": ARRAY(BigInteger),
     "chunk_position": Text(),
+    "chunking": JSONB(),
     "chunks": BigInteger(),
     "collection": Text(),
     "content": Text(),

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
+from retrieval.chunking import Chunking
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
@@ -97,6 +98,7 @@ class AsyncRetriever(AsyncSearchMethods):
         embedder: Embedder | None = None,
         text_config: str = "english",
         modality: Modality | None = None,
+        chunking: Chunking | None = None,
         connection: Caller = None,
     ) -> None:
         """Create a collection with a space for the embedder (without one, the default model's).
@@ -105,7 +107,7 @@ class AsyncRetriever(AsyncSearchMethods):
         """
         chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
         create = await asyncio.to_thread(
-            statements.create_collection_statements, name, text_config, chosen, modality
+            statements.create_collection_statements, name, text_config, chosen, modality, chunking
         )
         async with self._connection(connection) as used:
             for statement in create:
@@ -118,6 +120,20 @@ class AsyncRetriever(AsyncSearchMethods):
             await used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
 
+    async def set_chunking(
+        self,
+        collection: str,
+        chunking: Chunking | None,
+        *,
+        connection: Caller = None,
+    ) -> None:
+        """Set how the documents of a collection are cut, from the next ingestion of each on.
+
+        None returns to the default.
+        """
+        async with self._connection(connection) as used:
+            await used.execute(statements.set_chunking_statement(collection, chunking))
+
     async def collections(self, *, connection: Caller = None) -> list[CollectionSummary]:
         """Every collection with its size and model, by name."""
         async with self._connection(connection) as used:
@@ -129,6 +145,7 @@ class AsyncRetriever(AsyncSearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        chunking: Chunking | None = None,
         detect_language: bool = False,
         prune: bool = False,
         dry_run: bool = False,
@@ -139,15 +156,18 @@ class AsyncRetriever(AsyncSearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        With `detect_language`, a document that says neither its language nor a text configuration
-        gets both, where its text leaves no doubt. With `prune`, documents that came from the given
-        files and folders and are not there any more are removed. With `dry_run` nothing is written,
-        and the report lists the changes. `on_progress(done, total)` counts documents; of an
-        iterator the total is what came so far.
+        `chunking` takes the place of the collection's, for this call. With `detect_language`, a
+        document that says neither its language nor a text configuration gets both, where its text
+        leaves no doubt. With `prune`, documents that came from the given files and folders and are
+        not there any more are removed. With `dry_run` nothing is written, and the report lists the
+        changes. `on_progress(done, total)` counts documents; of an iterator the total is what came
+        so far.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        options = IngestOptions(detect_language=detect_language, prune=prune, dry_run=dry_run)
+        options = IngestOptions(
+            chunking=chunking, detect_language=detect_language, prune=prune, dry_run=dry_run
+        )
         run = await asyncio.to_thread(
             IngestRun, collection, sources, self._spaces, options, on_progress
         )

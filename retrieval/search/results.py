@@ -115,7 +115,10 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class CollectionSummary:
-    """A collection with its size and the model of its active space."""
+    """A collection with its size and the model of its active space.
+
+    `chunking` is what was set by `set_chunking`, None where nothing was.
+    """
 
     name: str
     text_config: str
@@ -124,3 +127,4 @@ class CollectionSummary:
     space: str | None
     model: str | None
     dimensions: int | None
+    chunking: dict[str, Any] | None = None

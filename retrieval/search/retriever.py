@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
+from retrieval.chunking import Chunking
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
@@ -91,16 +92,18 @@ class Retriever(SearchMethods):
         embedder: Embedder | None = None,
         text_config: str = "english",
         modality: Modality | None = None,
+        chunking: Chunking | None = None,
         connection: Connection | Session | None = None,
     ) -> None:
         """Create a collection with a space for the embedder (without one, the default model's).
 
         The space is one of texts, unless the modality is "image": see the method spaces.create.
+        `chunking` says how its documents are cut; see `set_chunking`.
         """
         chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
         with self._connection(connection) as used:
             for statement in statements.create_collection_statements(
-                name, text_config, chosen, modality
+                name, text_config, chosen, modality, chunking
             ):
                 used.execute(statement)
         self._spaces.remember(chosen)
@@ -110,6 +113,20 @@ class Retriever(SearchMethods):
         with self._connection(connection) as used:
             used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
+
+    def set_chunking(
+        self,
+        collection: str,
+        chunking: Chunking | None,
+        *,
+        connection: Connection | Session | None = None,
+    ) -> None:
+        """Set how the documents of a collection are cut, from the next ingestion of each on.
+
+        None returns to the default.
+        """
+        with self._connection(connection) as used:
+            used.execute(statements.set_chunking_statement(collection, chunking))
 
     def collections(
         self, *, connection: Connection | Session | None = None
@@ -124,6 +141,7 @@ class Retriever(SearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        chunking: Chunking | None = None,
         detect_language: bool = False,
         prune: bool = False,
         dry_run: bool = False,
@@ -134,15 +152,18 @@ class Retriever(SearchMethods):
 
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
-        With `detect_language`, a document that says neither its language nor a text configuration
-        gets both, where its text leaves no doubt. With `prune`, documents that came from the given
-        files and folders and are not there any more are removed. With `dry_run` nothing is written,
-        and the report lists the changes. `on_progress(done, total)` counts documents; of an
-        iterator the total is what came so far.
+        `chunking` takes the place of the collection's, for this call. With `detect_language`, a
+        document that says neither its language nor a text configuration gets both, where its text
+        leaves no doubt. With `prune`, documents that came from the given files and folders and are
+        not there any more are removed. With `dry_run` nothing is written, and the report lists the
+        changes. `on_progress(done, total)` counts documents; of an iterator the total is what came
+        so far.
         """
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        options = IngestOptions(detect_language=detect_language, prune=prune, dry_run=dry_run)
+        options = IngestOptions(
+            chunking=chunking, detect_language=detect_language, prune=prune, dry_run=dry_run
+        )
         run = IngestRun(collection, sources, self._spaces, options, on_progress)
         return self._drive(run.steps(), connection)
 

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Select, cast, func, select
 from sqlalchemy.orm import aliased
 
 from retrieval import orm
+from retrieval.chunking import Chunking
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
 from retrieval.search.results import StoredChunk
@@ -75,19 +76,32 @@ def collections_statement() -> Select[Any]:
             orm.Space.name.label("space"),
             orm.Space.model,
             orm.Space.dimensions,
+            orm.Collection.settings["chunking"].label("chunking"),
         )
         .outerjoin(orm.Space, orm.Space.space_id == searched)
         .order_by(orm.Collection.name)
     )
 
 
+def set_chunking_statement(collection: str, chunking: Chunking | None) -> Select[Any]:
+    """Set how a collection's documents are cut; None returns to the default."""
+    as_json = None if chunking is None else chunking.as_json()
+    return select(orm.call("set_chunking", collection=collection, chunking=as_json))
+
+
 def create_collection_statements(
-    name: str, text_config: str, embedder: Embedder, modality: str | None = None
+    name: str,
+    text_config: str,
+    embedder: Embedder,
+    modality: str | None = None,
+    chunking: Chunking | None = None,
 ) -> list[Select[Any]]:
     """Create a collection and, active from the start, the space of its embedder."""
     space = space_name(embedder.model)
+    chosen = [] if chunking is None else [set_chunking_statement(name, chunking)]
     return [
         select(orm.call("create_collection", name=name, text_config=text_config)),
+        *chosen,
         create_space_statement(name, space, embedder, modality=modality),
         select(orm.call("activate_space", collection=name, space=space)),
     ]

@@ -9,11 +9,11 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from retrieval import orm
+from retrieval.chunking import embedding_text
 from retrieval.embedding import Embedder
 from retrieval.embedding.cache import embed_documents
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import AlreadyExists, InvalidInput
-from retrieval.ingestion.chunk import embedding_text
 from retrieval.ingestion.store import put_embeddings
 from retrieval.spaces.alignment import Alignment, Vectors, fit_alignment
 from retrieval.spaces.create import create_space_statement, space_name

@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semantic_text_splitter import TextSplitter
 
+from retrieval.chunking import Chunk, chunk_document, embedding_text, structure
 from retrieval.document import Document
 from retrieval.embedding import Embedder, HashingEmbedder, create_embedder
-from retrieval.ingestion import chunk
-from retrieval.ingestion.chunk import Chunk, chunk_document, embedding_text
 
 SMALL = HashingEmbedder(max_tokens=16)
 
@@ -74,8 +73,8 @@ def test_title_context_and_content_fit_into_the_model(content: str, key: str) ->
 @given(CONTENT)
 def test_windows_are_as_exact_as_the_whole(content: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunk, "LONGEST_RUN", 0)
-        patch.setattr(chunk, "CHUNKS_PER_WINDOW", 4)
+        patch.setattr(structure, "LONGEST_RUN", 0)
+        patch.setattr(structure, "CHUNKS_PER_WINDOW", 4)
         chunks = chunks_of(content)
     assert visible("".join(each.content for each in chunks)) == visible(content)
 
@@ -93,7 +92,7 @@ class RecordingSplitter:
 @pytest.mark.parametrize(("text", "longest"), [("的" * 20_000, 100), ("word, " * 4_000, 24_000)])
 def test_only_texts_with_a_long_run_are_split_in_windows(text: str, longest: int) -> None:
     splitter = RecordingSplitter()
-    pieces = list(chunk._split(text, splitter, window=100))
+    pieces = list(structure._split(text, splitter, window=100))
     assert splitter.longest == longest
     assert visible("".join(piece for _, piece in pieces)) == visible(text)
 

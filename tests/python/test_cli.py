@@ -217,6 +217,7 @@ def test_collections_are_listed(command: Run, folder: Path) -> None:
             "space": "hashing",
             "model": "hashing",
             "dimensions": 64,
+            "chunking": None,
         }
     ]
     assert "handbook" in command("collections").out

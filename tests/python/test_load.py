@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from retrieval.document import Document
 from retrieval.errors import LoadError
-from retrieval.ingestion.headings import find_headings, path_above
 from retrieval.loading import find_files, load_documents, load_file
+from retrieval.loading.headings import find_headings, path_above
 from retrieval.loading.normalise import normalise_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from statements import column, failure, put, value, vector
 from vectors import create_space, embed, sparse
 
-from retrieval.ingestion.chunk import embedding_text
+from retrieval.chunking import embedding_text
 
 IMPORT = "select * from retrieval.import_embeddings('c', 's', 'v', 'key', 'embedding')"
 AT_POSITIONS = IMPORT.replace("'embedding')", "'embedding', chunk_position => 'position')")
