@@ -56,6 +56,7 @@ from retrieval.search import (
     Retriever,
     StoredChunk,
 )
+from retrieval.worker import FailedJob, JobCounts, Worker
 
 __version__ = "0.1.0"
 
@@ -75,11 +76,13 @@ __all__ = [
     "DocumentHit",
     "Embedder",
     "Facet",
+    "FailedJob",
     "Failure",
     "HashingEmbedder",
     "Hit",
     "IngestReport",
     "InvalidInput",
+    "JobCounts",
     "LoadError",
     "ModelUnavailable",
     "MultiVectorEncoderEmbedder",
@@ -100,6 +103,7 @@ __all__ = [
     "StoredChunk",
     "UnsupportedDatabase",
     "WordOverlapReranker",
+    "Worker",
     "answer",
     "answer_async",
     "build_context",

@@ -14,10 +14,12 @@ from retrieval.cli import (
     database,
     demo,
     ingest,
+    jobs,
     recommend,
     search,
     serve,
     spaces,
+    worker,
 )
 from retrieval.errors import RetrievalError
 
@@ -39,6 +41,8 @@ app.command()(collections.collections)
 app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)
+app.command()(worker.worker)
+app.add_typer(jobs.app, name="jobs")
 app.command()(database.doctor)
 app.command()(database.sql)
 app.command()(database.stop)

@@ -11,6 +11,7 @@ from retrieval.embedding import Embedding
 from retrieval.embedding.cache import embed_documents
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.ingestion.chunk import embedding_text
+from retrieval.ingestion.queue import has_jobs, tidy_queue
 from retrieval.ingestion.store import put_embeddings
 from retrieval.steps import Query, Steps
 
@@ -44,6 +45,8 @@ def fill_space(
         done += len(missing)
         if on_progress:
             on_progress(len(missing))
+    if (yield Query(partial(has_jobs, space_id=space.space_id))):
+        yield Query(partial(tidy_queue, collection=collection, space=space.name))
     return done
 
 

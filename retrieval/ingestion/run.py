@@ -22,6 +22,7 @@ from retrieval.ingestion.chunk import chunk_document, embedding_text
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.load import find_files, load_documents
 from retrieval.ingestion.normalise import is_storable, normalise_text
+from retrieval.ingestion.queue import embedding_for, has_jobs
 from retrieval.ingestion.report import Failure, IngestReport
 from retrieval.ingestion.store import (
     PreparedDocument,
@@ -77,7 +78,8 @@ class IngestRun:
         self._on_progress(self.report.done, self.total)  # with what failed after the last batch
         filled = 0
         for space in self._spaces.values():
-            filled += yield from fill_space(self.collection, space)
+            if (yield Query(partial(has_jobs, space_id=space.space_id))):
+                filled += yield from fill_space(self.collection, space)
         yield Query(self._finish)
         if self.report.chunks or filled:
             yield from self._calibrate()
@@ -266,7 +268,8 @@ class IngestRun:
         prepared: Sequence[PreparedDocument],
         spaces: Sequence[KnownSpace],
     ) -> None:
-        chunk_ids = put_documents(connection, self.collection, prepared)
+        with embedding_for(connection, [space.space_id for space in spaces]):
+            chunk_ids = put_documents(connection, self.collection, prepared)
         ids = [
             chunk_ids[each.document.key, chunk.position]
             for each in prepared

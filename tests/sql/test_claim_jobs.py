@@ -209,7 +209,8 @@ def test_counts(sql: psycopg.Cursor) -> None:
     sql.execute("select retrieval.retire_space('c', 't')")
     (first, *_) = claim(sql, maximum_chunks=64)
     sql.execute(
-        "select retrieval.fail_job(job_id, 'no') from retrieval.jobs where cardinality(chunk_ids) = 8"
+        "select retrieval.fail_job(job_id, 'no') from retrieval.jobs"
+        " where cardinality(chunk_ids) = 8"
     )
     embed(sql, "s", first.chunk_ids, [[1, 0]] * 64)
     sql.execute("select retrieval.finish_jobs(%s)", [[first.job_id]])

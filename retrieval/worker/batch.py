@@ -1,0 +1,97 @@
+"""Embeds the chunks of some jobs and finishes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from retrieval import orm
+from retrieval.embedding import Embedding
+from retrieval.embedding.cache import embed_documents
+from retrieval.embedding.spaces import KnownSpace
+from retrieval.ingestion.chunk import embedding_text
+from retrieval.ingestion.store import put_embeddings
+from retrieval.steps import Query, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Chunks of one space that this worker has claimed."""
+
+    job_id: int
+    chunk_ids: Sequence[int]
+    attempts: int
+
+
+def claim_jobs(
+    connection: Connection,
+    worker: str,
+    collection: str,
+    space: str,
+    maximum_chunks: int,
+    lease: Any,
+) -> list[Job]:
+    """Due jobs of a space, which are this worker's from now on."""
+    claimed = orm.call(
+        "claim_jobs",
+        worker=worker,
+        collection=collection,
+        space=space,
+        maximum_chunks=maximum_chunks,
+        lease=lease,
+    ).table_valued("job_id", "chunk_ids", "attempts")
+    return [Job(*row) for row in connection.execute(select(claimed))]
+
+
+def embed_jobs(collection: str, space: KnownSpace, jobs: Sequence[Job]) -> Steps[int]:
+    """Embed and store what the jobs still lack, and remove them; returns how many chunks.
+
+    A text that was changed meanwhile is not stored, but enqueued again.
+    """
+    job_ids = [job.job_id for job in jobs]
+    chunks = yield Query(partial(_missing, job_ids=job_ids))
+    texts = [embedding_text(each.title, each.context, each.content) for each in chunks]
+    embeddings = yield from embed_documents(space, texts)
+    store = partial(
+        _store,
+        collection=collection,
+        space=space,
+        chunks=chunks,
+        embeddings=embeddings,
+        job_ids=job_ids,
+    )
+    yield Query(store)
+    return len(chunks)
+
+
+def _missing(connection: Connection, job_ids: Sequence[int]) -> list[Any]:
+    found = orm.call("job_chunks", job_ids=job_ids).table_valued(
+        "chunk_id", "title", "context", "content", "text_hash"
+    )
+    return list(connection.execute(select(found)))
+
+
+def _store(
+    connection: Connection,
+    collection: str,
+    space: KnownSpace,
+    chunks: Sequence[Any],
+    embeddings: Sequence[Embedding],
+    job_ids: Sequence[int],
+) -> None:
+    by_chunk = {
+        each.chunk_id: embedding for each, embedding in zip(chunks, embeddings, strict=True)
+    }
+    unchanged = orm.call(
+        "unchanged_chunks",
+        collection=collection,
+        chunk_ids=list(by_chunk),
+        text_hashes=[each.text_hash for each in chunks],
+    )
+    ids = connection.scalars(select(unchanged.column_valued("chunk_id"))).all() if chunks else []
+    if ids:
+        vectors = [by_chunk[each] for each in ids]
+        put_embeddings(connection, collection, space, ids, vectors)
+    connection.execute(select(orm.call("finish_jobs", job_ids=job_ids)))
