@@ -1,5 +1,6 @@
 """The worker embeds what the queue holds; the command line shows what that is."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -7,9 +8,11 @@ from typing import Any
 
 import pytest
 from command_line import Run
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from retrieval import (
+    AsyncRetriever,
     Document,
     Embedder,
     HashingEmbedder,
@@ -18,6 +21,7 @@ from retrieval import (
     Retriever,
     SparseHashingEmbedder,
     Worker,
+    orm,
 )
 from retrieval.embedding import Embeddings, MultiVectorHashingEmbedder
 from retrieval.worker import chores, work
@@ -244,6 +248,29 @@ def test_a_line_can_be_read_by_a_program() -> None:
     assert line("e", a=1, b=0.12345, c=None, d="two words", e='"', f="a\nb") == (
         'event=e a=1 b=0.123 d="two words" e="\\"" f="a\\nb"'
     )
+
+
+def test_jobs_are_read_in_other_ways(retriever: Retriever, database_url: str) -> None:
+    add(retriever, "one", "two")
+    with Session(retriever.engine) as session:
+        jobs = session.scalars(select(orm.Job).order_by(orm.Job.job_id)).all()
+        assert [(job.state, job.attempts, len(job.chunk_ids)) for job in jobs] == [
+            ("pending", 0, 1)
+        ] * 2
+        assert jobs[0].space.collection.name == "handbook"
+        session.execute(select(orm.call("fail_job", job_id=jobs[0].job_id, error="no")))
+        assert [each.failed for each in retriever.jobs(connection=session)] == [1]
+
+        async def ask() -> None:
+            async with await AsyncRetriever.open(database_url) as other:
+                assert [(each.pending, each.failed) for each in await other.jobs()] == [(2, 0)]
+                assert await other.failed_jobs("handbook", max_results=1) == []
+                assert await other.retry_jobs("handbook", "hashing") == 0
+
+        asyncio.run(ask())
+    run(retriever)
+    with Session(retriever.engine) as session:
+        assert session.scalars(select(orm.FinishedJobs)).one().chunks == 2
 
 
 def test_commands(command: Run, database_url: str) -> None:
