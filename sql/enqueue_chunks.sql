@@ -40,6 +40,7 @@ begin
         from retrieval.spaces s
         where s.collection_id in (select n.collection_id from new_chunks n) and s.state <> 'retired' and s.space_id <> all (embedded)
         order by s.space_id
+        for key share  -- one that is being dropped is waited for, and then is none
     loop
         perform retrieval._enqueue_chunks(
             target.space_id, array(select n.chunk_id from new_chunks n where n.collection_id = target.collection_id order by 1));

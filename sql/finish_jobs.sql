@@ -10,11 +10,11 @@ declare
     left_over integer := 0;
 begin
     for queued in
-        with finished as (delete from retrieval.jobs j where j.job_id = any (job_ids) returning j.space_id, j.chunk_ids)
         select s as space, array_agg(distinct u.chunk_id) as chunk_ids
-        from finished f
-        join retrieval.spaces s on s.space_id = f.space_id
-        cross join unnest(f.chunk_ids) u(chunk_id)
+        from retrieval.jobs j
+        join retrieval.spaces s on s.space_id = j.space_id
+        cross join unnest(j.chunk_ids) u(chunk_id)
+        where j.job_id = any (job_ids)
         group by s.space_id, s
     loop
         target := queued.space;
@@ -24,6 +24,8 @@ begin
              where c.collection_id = %s and c.chunk_id = any ($1)
                and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
             target.collection_id, retrieval._embedding_table(target.kind), target.space_id) into missing using queued.chunk_ids;
+        -- after the embeddings, as whoever drops the space does
+        delete from retrieval.jobs j where j.job_id = any (job_ids) and j.space_id = target.space_id;
         perform retrieval._enqueue_chunks(target.space_id, missing);
         insert into retrieval.finished_jobs (space_id, chunks) values (target.space_id, cardinality(queued.chunk_ids) - cardinality(missing));
         -- kept to tell the rate by, and by one session at a time

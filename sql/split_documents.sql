@@ -111,7 +111,10 @@ begin
          where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
          group by n.collection_id'
     loop
-        for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
+        for space in
+            select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id
+            order by s.space_id for key share  -- before the partitions, as every writer does
+        loop
             execute format(
                 'with forgotten as (delete from retrieval.%I where space_id = %s and chunk_id = any($1) returning chunk_id)
                  select array_agg(f.chunk_id order by f.chunk_id) from forgotten f',

@@ -2104,6 +2104,8 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                   hint = 'Activate another space first, or pass force => true.';
     end if;
+    -- and for those who have enqueued chunks for it
+    perform from retrieval.spaces s where s.space_id = target.space_id for update;
     partition := format('retrieval.%I', retrieval._embedding_partition(target));
     execute 'truncate ' || partition;
     delete from retrieval.spaces s where s.space_id = target.space_id;
@@ -5485,6 +5487,7 @@ begin
         from retrieval.spaces s
         where s.collection_id in (select n.collection_id from new_chunks n) and s.state <> 'retired' and s.space_id <> all (embedded)
         order by s.space_id
+        for key share  -- one that is being dropped is waited for, and then is none
     loop
         perform retrieval._enqueue_chunks(
             target.space_id, array(select n.chunk_id from new_chunks n where n.collection_id = target.collection_id order by 1));
@@ -5674,7 +5677,10 @@ begin
          where (n.content, n.context) <> (o.content, o.context) or n.title is distinct from o.title
          group by n.collection_id'
     loop
-        for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
+        for space in
+            select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id
+            order by s.space_id for key share  -- before the partitions, as every writer does
+        loop
             execute format(
                 'with forgotten as (delete from retrieval.%I where space_id = %s and chunk_id = any($1) returning chunk_id)
                  select array_agg(f.chunk_id order by f.chunk_id) from forgotten f',
@@ -6834,11 +6840,11 @@ declare
     left_over integer := 0;
 begin
     for queued in
-        with finished as (delete from retrieval.jobs j where j.job_id = any (job_ids) returning j.space_id, j.chunk_ids)
         select s as space, array_agg(distinct u.chunk_id) as chunk_ids
-        from finished f
-        join retrieval.spaces s on s.space_id = f.space_id
-        cross join unnest(f.chunk_ids) u(chunk_id)
+        from retrieval.jobs j
+        join retrieval.spaces s on s.space_id = j.space_id
+        cross join unnest(j.chunk_ids) u(chunk_id)
+        where j.job_id = any (job_ids)
         group by s.space_id, s
     loop
         target := queued.space;
@@ -6848,6 +6854,8 @@ begin
              where c.collection_id = %s and c.chunk_id = any ($1)
                and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
             target.collection_id, retrieval._embedding_table(target.kind), target.space_id) into missing using queued.chunk_ids;
+        -- after the embeddings, as whoever drops the space does
+        delete from retrieval.jobs j where j.job_id = any (job_ids) and j.space_id = target.space_id;
         perform retrieval._enqueue_chunks(target.space_id, missing);
         insert into retrieval.finished_jobs (space_id, chunks) values (target.space_id, cardinality(queued.chunk_ids) - cardinality(missing));
         -- kept to tell the rate by, and by one session at a time

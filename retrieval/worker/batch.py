@@ -12,7 +12,7 @@ from retrieval.embedding import Embedding
 from retrieval.embedding.cache import embed_documents
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.ingestion.chunk import embedding_text
-from retrieval.ingestion.store import put_embeddings
+from retrieval.ingestion.store import put_embeddings, written_spaces
 from retrieval.steps import Query, Steps
 
 
@@ -81,6 +81,9 @@ def _store(
     embeddings: Sequence[Embedding],
     job_ids: Sequence[int],
 ) -> None:
+    written = {row.space_id for row in written_spaces(connection, collection)}
+    if space.space_id not in written:
+        return  # retired or dropped meanwhile, and its jobs with it
     by_chunk = {
         each.chunk_id: embedding for each, embedding in zip(chunks, embeddings, strict=True)
     }

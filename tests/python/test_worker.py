@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ from retrieval import (
     orm,
 )
 from retrieval.embedding import Embeddings, MultiVectorHashingEmbedder
-from retrieval.worker import chores, work
+from retrieval.worker import Stopped, StopSignals, chores, work
 from retrieval.worker.backoff import LONGEST_SECONDS, Backoff
 from retrieval.worker.log import line
 
@@ -223,6 +225,33 @@ def test_a_long_batch_keeps_its_lease(retriever: Retriever) -> None:
 
     run(retriever, Slow(), lease_seconds=0.2)
     assert seen == [True] * 3
+
+
+def test_a_migration_beside_a_worker(retriever: Retriever) -> None:
+    documents = [Document(f"{n}", f"text {n}") for n in range(400)]
+    retriever.ingest("handbook", documents)
+    stop = StopSignals()
+    worker = Worker(retriever.engine, maximum_chunks=64, poll_seconds=0.05, stop=stop)
+
+    def work_until_stopped() -> None:
+        with suppress(Stopped):
+            worker.run()
+
+    working = Thread(target=work_until_stopped)
+    working.start()
+    assert retriever.spaces.migrate("handbook", HashingEmbedder(32)).activated
+    retriever.spaces.retire("handbook", "hashing")
+    add(retriever, "one more")
+    deadline = time.monotonic() + 10
+    while sql(retriever, "select count(*) from retrieval.jobs"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    stop.requested = True
+    working.join()
+    spaces = {
+        each.name: (each.state, each.missing) for each in retriever.spaces.summaries("handbook")
+    }
+    assert spaces == {"hashing:32": ("active", 0), "hashing": ("retired", 1)}
 
 
 def test_chores_that_fail_are_said(

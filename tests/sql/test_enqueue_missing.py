@@ -187,6 +187,36 @@ def test_a_space_resumed_beside_a_writer_misses_nothing(
     assert len(queue(observer)) == 2
 
 
+def test_a_space_dropped_beside_a_writer(connect: Callable[..., psycopg.Connection]) -> None:
+    writer, dropper, observer = connect(), connect(), connect()
+    writer.execute("select retrieval.create_collection('c')")
+    drop = "select retrieval.drop_space('c', 's')"
+    with ThreadPoolExecutor(1) as thread:
+        create_space(writer, "s", 2)
+        with writer.transaction():
+            (row,) = put(writer, "c", {"document_key": "before", "content": "words"})
+            dropping = thread.submit(dropper.execute, drop)
+            wait_until_blocked(observer, dropper)
+            embed(writer, "s", [row.chunk_id], [[1, 0]])  # and no deadlock
+        dropping.result()
+
+        create_space(writer, "s", 2)
+        with dropper.transaction():
+            dropper.execute(drop)
+            writing = thread.submit(put, writer, "c", {"document_key": "k", "content": "words"})
+            wait_until_blocked(observer, writer)
+        assert len(writing.result()) == 1
+        create_space(writer, "s", 2)
+        embed(writer, "s", column(writer, "select chunk_id from retrieval.chunks"), [[1, 0]] * 2)
+        with dropper.transaction():
+            dropper.execute(drop)
+            change = "update retrieval.chunks set content = 'changed'"
+            changing = thread.submit(writer.execute, change)
+            wait_until_blocked(observer, writer)
+        changing.result()
+    assert queue(observer) == []
+
+
 def test_workers_are_woken_when_there_was_nothing_to_do(
     connect: Callable[..., psycopg.Connection],
 ) -> None:
