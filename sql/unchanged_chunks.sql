@@ -5,12 +5,15 @@ create or replace function retrieval.unchanged_chunks(collection text, chunk_ids
 as $$
 begin
     return query execute format(
-        'select c.chunk_id
-         from unnest($1, $2) g(chunk_id, text_hash)
-         join retrieval.chunks c on c.collection_id = %s and c.chunk_id = g.chunk_id
-         where retrieval._chunk_hash(c.title, c.context, c.content) = g.text_hash
-         order by c.chunk_id
-         for share of c', (retrieval._collection(collection)).collection_id) using chunk_ids, text_hashes;
+        'with locked as (
+             select c.chunk_id, c.title, c.context, c.content from retrieval.chunks c
+             where c.collection_id = %s and c.chunk_id = any ($1)
+             order by c.chunk_id
+             for share of c)
+         select l.chunk_id
+         from locked l join unnest($1, $2) g(chunk_id, text_hash) using (chunk_id)
+         where retrieval._chunk_hash(l.title, l.context, l.content) = g.text_hash
+         order by l.chunk_id', (retrieval._collection(collection)).collection_id) using chunk_ids, text_hashes;
 end;
 $$;
 
