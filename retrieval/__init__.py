@@ -58,6 +58,7 @@ from retrieval.search import (
     Retriever,
     StoredChunk,
 )
+from retrieval.worker import FailedJob, JobCounts, Worker
 
 __version__ = "0.1.0"
 
@@ -78,12 +79,14 @@ __all__ = [
     "DocumentHit",
     "Embedder",
     "Facet",
+    "FailedJob",
     "Failure",
     "HashingEmbedder",
     "Hit",
     "ImageEmbedder",
     "IngestReport",
     "InvalidInput",
+    "JobCounts",
     "LoadError",
     "ModelUnavailable",
     "MultiVectorEncoderEmbedder",
@@ -104,6 +107,7 @@ __all__ = [
     "StoredChunk",
     "UnsupportedDatabase",
     "WordOverlapReranker",
+    "Worker",
     "answer",
     "answer_async",
     "build_context",

@@ -49,6 +49,9 @@ begin
              add constraint chunk_fkey foreign key (chunk_id, collection_id)
                  references retrieval.%4$I (chunk_id, collection_id) on delete cascade',
         partition, retrieval._embedding_checks(created), owner.collection_id, 'chunks_' || owner.collection_id);
+    -- the key that was just added waited for whoever wrote chunks without knowing of this space
+    execute format('select retrieval._enqueue_chunks(%s, array(select c.chunk_id from retrieval.chunks c where c.collection_id = %s order by 1))',
+                   created.space_id, owner.collection_id);
     return created.space_id;
 exception when unique_violation then
     raise exception 'space % already exists in collection %', quote_ident(space), quote_ident(collection)
@@ -57,7 +60,7 @@ end;
 $$;
 
 comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb, text) is
-'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options; modality: what the model embeds, text (every chunk that has some) or image (the chunks of images). Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
+'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options; modality: what the model embeds, text (every chunk that has some) or image (the chunks of images). Its chunks are enqueued for a worker; or insert embeddings. Then build_index and activate_space. 42710 where the name is taken.';
 
 -- Which of the choices go together is what pgvector can index.
 create or replace function retrieval._check_space(space retrieval.spaces)

@@ -16,6 +16,8 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                   hint = 'Activate another space first, or pass force => true.';
     end if;
+    -- and for those who have enqueued chunks for it
+    perform from retrieval.spaces s where s.space_id = target.space_id for update;
     partition := format('retrieval.%I', retrieval._embedding_partition(target));
     execute 'truncate ' || partition;
     delete from retrieval.spaces s where s.space_id = target.space_id;

@@ -74,6 +74,8 @@ where e.extname = 'vector';
 \ir count_matches.sql
 \ir facets.sql
 \ir split_text.sql
+\ir enqueue_chunks.sql
+\ir enqueue_missing.sql
 \ir split_documents.sql
 \ir put_documents.sql
 \ir delete_documents.sql
@@ -89,6 +91,16 @@ where e.extname = 'vector';
 \ir put_sparse_embeddings.sql
 \ir put_token_embeddings.sql
 \ir missing_embeddings.sql
+\ir claim_jobs.sql
+\ir extend_jobs.sql
+\ir release_jobs.sql
+\ir job_chunks.sql
+\ir unchanged_chunks.sql
+\ir finish_jobs.sql
+\ir fail_job.sql
+\ir retry_jobs.sql
+\ir failed_jobs.sql
+\ir count_jobs.sql
 \ir cached_embeddings.sql
 \ir imported_rows.sql
 \ir import_embeddings.sql

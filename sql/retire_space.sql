@@ -14,6 +14,7 @@ begin
             using errcode = 'object_not_in_prerequisite_state', hint = 'Activate another space first.';
     end if;
     update retrieval.spaces s set state = 'retired' where s.space_id = target.space_id;
+    delete from retrieval.jobs j where j.space_id = target.space_id;
 end;
 $$;
 

@@ -95,7 +95,8 @@ create or replace trigger forget_hash
     for each row when (new.content_hash = old.content_hash and (new.content <> old.content or new.title is distinct from old.title))
     execute function retrieval._forget_hash();
 
--- What the model saw of a chunk is no longer what the chunk says: the embedding goes, and the chunk is missing one again.
+-- What the model saw of a chunk is no longer what the chunk says: the embedding goes, and the chunk is to be embedded again.
+-- One that had none is in the queue already, unless its old text was what failed.
 create or replace function retrieval._forget_embeddings()
     returns trigger
     language plpgsql
@@ -103,6 +104,7 @@ as $$
 declare
     rewritten record;
     space retrieval.spaces;
+    forgotten bigint[];
 begin
     if not exists (select from new_chunks) then  -- as after every insert: see retrieval._copy_document()
         return null;
@@ -114,9 +116,19 @@ begin
          where (n.content, n.context, n.modality) <> (o.content, o.context, o.modality) or n.title is distinct from o.title
          group by n.collection_id'
     loop
-        for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
-            execute format('delete from retrieval.%I where space_id = %s and chunk_id = any($1)',
-                           retrieval._embedding_table(space.kind), space.space_id) using rewritten.chunk_ids;
+        for space in
+            select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id
+            order by s.space_id for key share  -- before the partitions, as every writer does
+        loop
+            execute format(
+                'with forgotten as (delete from retrieval.%I where space_id = %s and chunk_id = any($1) returning chunk_id)
+                 select array_agg(f.chunk_id order by f.chunk_id) from forgotten f',
+                retrieval._embedding_table(space.kind), space.space_id) into forgotten using rewritten.chunk_ids;
+            if space.state <> 'retired' then
+                perform retrieval._enqueue_chunks(space.space_id, forgotten);
+                update retrieval.jobs j set state = 'pending', attempts = 0, run_after = now(), error = null
+                where j.space_id = space.space_id and j.run_after = 'infinity' and j.chunk_ids && rewritten.chunk_ids;
+            end if;
         end loop;
     end loop;
     return null;
@@ -124,7 +136,7 @@ end;
 $$;
 
 comment on function retrieval._forget_embeddings() is
-'Trigger on chunks: a chunk whose title, context, content or modality was updated in place loses its embeddings.';
+'Trigger on chunks: a chunk whose title, context, content or modality was updated in place loses its embeddings and is to be embedded again.';
 
 create or replace trigger forget_embeddings
     after update on retrieval.chunks referencing old table as old_chunks new table as new_chunks

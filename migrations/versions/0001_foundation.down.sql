@@ -1,5 +1,5 @@
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.query_adapters,
+drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
     retrieval.metadata_indexes, retrieval.chunks, retrieval.documents, retrieval.collections cascade;
@@ -45,6 +45,20 @@ drop function if exists retrieval.cache_embeddings;
 drop function if exists retrieval._cache_embeddings;
 drop function if exists retrieval.cached_embeddings;
 drop function if exists retrieval._signature_hash;
+drop function if exists retrieval.count_jobs;
+drop function if exists retrieval.failed_jobs;
+drop function if exists retrieval.retry_jobs;
+drop function if exists retrieval.fail_job;
+drop function if exists retrieval.finish_jobs;
+drop function if exists retrieval.unchanged_chunks;
+drop function if exists retrieval.job_chunks;
+drop function if exists retrieval._chunk_hash;
+drop function if exists retrieval.release_jobs;
+drop function if exists retrieval.extend_jobs;
+drop function if exists retrieval.claim_jobs;
+drop function if exists retrieval._claim_jobs;
+drop function if exists retrieval._set_aside;
+drop function if exists retrieval._maximum_attempts;
 drop function if exists retrieval.missing_embeddings;
 drop function if exists retrieval.put_token_embeddings;
 drop function if exists retrieval.put_sparse_embeddings;
@@ -81,6 +95,10 @@ drop function if exists retrieval._forget_hash;
 drop function if exists retrieval._follow_content;
 drop function if exists retrieval._split_documents;
 drop function if exists retrieval._text_hash;
+drop function if exists retrieval.enqueue_missing;
+drop function if exists retrieval._enqueue_missing;
+drop function if exists retrieval._enqueue_inserted;
+drop function if exists retrieval._enqueue_chunks;
 drop function if exists retrieval.split_text;
 drop function if exists retrieval.facets;
 drop function if exists retrieval._check_facet_keys;

@@ -301,6 +301,36 @@ create unlogged table retrieval.embedding_cache (
 
 create index embedding_cache_used_at_index on retrieval.embedding_cache (used_at);
 
+-- What is to be embedded; see retrieval._enqueue_chunks(). A queue is mostly dead rows: they are removed by their number, not by
+-- their share.
+create table retrieval.jobs (
+    job_id bigint generated always as identity,
+    space_id bigint not null,
+    chunk_ids bigint[] not null,
+    state text not null default 'pending',
+    attempts integer not null default 0,
+    run_after timestamptz not null default now(),
+    worker text,
+    error text,
+    created_at timestamptz not null default now(),
+    constraint jobs_pkey primary key (job_id),
+    constraint jobs_space_id_fkey foreign key (space_id) references retrieval.spaces on delete cascade,
+    constraint jobs_chunk_ids_check check (cardinality(chunk_ids) > 0),
+    constraint jobs_state_check check (state in ('pending', 'running', 'failed'))
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+create index jobs_space_id_index on retrieval.jobs (space_id, run_after, job_id);
+
+-- how many chunks were embedded of late: nothing is lost with it
+create unlogged table retrieval.finished_jobs (
+    space_id bigint not null,
+    chunks integer not null,
+    finished_at timestamptz not null default now(),
+    constraint finished_jobs_space_id_fkey foreign key (space_id) references retrieval.spaces on delete cascade
+);
+
+create index finished_jobs_space_id_index on retrieval.finished_jobs (space_id, finished_at);
+
 -- Tables whose rows a collection follows; see retrieval.attach_table. The table is found by its triggers, whatever its name is by
 -- now: table_name is the one that it had, and the source of its documents.
 create table retrieval.attached_tables (
@@ -1677,6 +1707,9 @@ begin
              add constraint chunk_fkey foreign key (chunk_id, collection_id)
                  references retrieval.%4$I (chunk_id, collection_id) on delete cascade',
         partition, retrieval._embedding_checks(created), owner.collection_id, 'chunks_' || owner.collection_id);
+    -- the key that was just added waited for whoever wrote chunks without knowing of this space
+    execute format('select retrieval._enqueue_chunks(%s, array(select c.chunk_id from retrieval.chunks c where c.collection_id = %s order by 1))',
+                   created.space_id, owner.collection_id);
     return created.space_id;
 exception when unique_violation then
     raise exception 'space % already exists in collection %', quote_ident(space), quote_ident(collection)
@@ -1685,7 +1718,7 @@ end;
 $$;
 
 comment on function retrieval.create_space(text, text, text, integer, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb, text) is
-'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options; modality: what the model embeds, text (every chunk that has some) or image (the chunks of images). Insert embeddings, then build_index and activate_space. 42710 where the name is taken.';
+'Creates a space for a model''s embeddings in a collection and returns its id. kind: dense (retrieval.embeddings), sparse (sparse_embeddings) or multivector (token_embeddings); metric: cosine, inner_product, l2 or l1, without one cosine, for a sparse space inner_product; index_method: hnsw, ivfflat or none (exact), without one hnsw, for a multivector space none; quantization: half, or bit for an index of signs whose candidates are scored by the stored embeddings; index_options: m (16) and ef_construction (128), or lists; search_options: see set_search_options; modality: what the model embeds, text (every chunk that has some) or image (the chunks of images). Its chunks are enqueued for a worker; or insert embeddings. Then build_index and activate_space. 42710 where the name is taken.';
 
 -- Which of the choices go together is what pgvector can index.
 create or replace function retrieval._check_space(space retrieval.spaces)
@@ -2046,6 +2079,7 @@ begin
             using errcode = 'object_not_in_prerequisite_state', hint = 'Activate another space first.';
     end if;
     update retrieval.spaces s set state = 'retired' where s.space_id = target.space_id;
+    delete from retrieval.jobs j where j.space_id = target.space_id;
 end;
 $$;
 
@@ -2060,15 +2094,23 @@ create or replace function retrieval.resume_space(collection text, space text)
     language plpgsql
 as $$
 declare
-    target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), coalesce(space, ''), null);
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target retrieval.spaces := retrieval._space(owner, coalesce(space, ''), null);
 begin
+    perform retrieval._lock_spaces(owner.collection_id);
+    -- whoever writes chunks without knowing that they are to be embedded again
+    execute format('lock table retrieval.%I in share row exclusive mode', 'chunks_' || owner.collection_id);
     update retrieval.spaces s set state = case when s.activated_at is null then 'building' else 'shadow' end
-    where s.space_id = target.space_id and s.state = 'retired';
+    where s.space_id = target.space_id and s.state = 'retired'
+    returning * into target;
+    if found then
+        perform retrieval._enqueue_missing(target);
+    end if;
 end;
 $$;
 
 comment on function retrieval.resume_space(text, text) is
-'Has new chunks embedded for a retired space again; those that came meanwhile are missing until they are embedded.';
+'Has new chunks embedded for a retired space again, and those that came meanwhile. Waits for the writers of the collection.';
 -- end
 
 -- begin sql/list_spaces.sql
@@ -2137,6 +2179,8 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                   hint = 'Activate another space first, or pass force => true.';
     end if;
+    -- and for those who have enqueued chunks for it
+    perform from retrieval.spaces s where s.space_id = target.space_id for update;
     partition := format('retrieval.%I', retrieval._embedding_partition(target));
     execute 'truncate ' || partition;
     delete from retrieval.spaces s where s.space_id = target.space_id;
@@ -5538,6 +5582,130 @@ comment on function retrieval.split_text(text, integer) is
 'Cuts a text into chunks of at most maximum_length characters: after a paragraph, else a line, else a sentence (also of Chinese and Japanese), else a word, and only in the middle of a word that is longer than a chunk. A chunk is the text from start_offset to end_offset (in characters, from 0, the end excluded), without blanks around it; every other character is in exactly one chunk. A text of blanks has none.';
 -- end
 
+-- begin sql/enqueue_chunks.sql
+-- The queue of what is to be embedded. A job is some chunks of one space; it is written by the transaction that writes the
+-- chunks, so that none is forgotten and none is embedded that was rolled back. What a job says is only where to look: a chunk
+-- that is gone, or has its embedding, is passed over. run_after says when a job is due: a failed one never, a
+-- running one when its worker has not been heard of for too long.
+
+create or replace function retrieval._enqueue_chunks(space_id bigint, chunk_ids bigint[])
+    returns void
+    language plpgsql
+as $$
+begin
+    if coalesce(cardinality(chunk_ids), 0) = 0 then
+        return;
+    end if;
+    -- Where jobs are due a worker is at it, or will look again soon. A notification makes its transaction commit alone: no
+    -- matter for one document now and then, but not for every insert of a busy table.
+    if not exists (select from retrieval.jobs j where j.space_id = _enqueue_chunks.space_id and j.run_after <= now()) then
+        perform pg_notify('retrieval_jobs', space_id::text);
+    end if;
+    -- small enough that one bad call costs little, large enough to fill a batch from a few
+    insert into retrieval.jobs (space_id, chunk_ids)
+    select _enqueue_chunks.space_id, _enqueue_chunks.chunk_ids[first:first + 63]
+    from generate_series(1, cardinality(_enqueue_chunks.chunk_ids), 64) first;
+end;
+$$;
+
+comment on function retrieval._enqueue_chunks(bigint, bigint[]) is
+'Writes jobs for chunks of a space, 64 in each, and wakes a worker on channel retrieval_jobs unless there is work already.';
+
+-- Who embeds in the transaction that writes the chunks says for which spaces: set_config('retrieval.embedded_spaces', '3,7', true).
+create or replace function retrieval._enqueue_inserted()
+    returns trigger
+    language plpgsql
+as $$
+declare
+    embedded constant bigint[] := coalesce(string_to_array(current_setting('retrieval.embedded_spaces', true), ','), '{}')::bigint[];
+    target retrieval.spaces;
+    chunk_ids bigint[];
+begin
+    for target in
+        select s.*
+        from retrieval.spaces s
+        where s.collection_id in (select n.collection_id from new_chunks n) and s.state <> 'retired' and s.space_id <> all (embedded)
+        order by s.space_id
+        for key share  -- one that is being dropped is waited for, and then is none
+    loop
+        execute format(
+            'select array_agg(c.chunk_id order by c.chunk_id) from %s where c.collection_id = %s and %s',
+            -- what a new chunk is may have been corrected: see retrieval._copy_document()
+            case target.modality when 'image' then 'new_chunks n join retrieval.chunks c using (chunk_id, collection_id)' else 'new_chunks c' end,
+            target.collection_id, retrieval._embeds(target)) into chunk_ids;
+        perform retrieval._enqueue_chunks(target.space_id, chunk_ids);
+    end loop;
+    return null;
+end;
+$$;
+
+comment on function retrieval._enqueue_inserted() is
+'Trigger on chunks: new ones are to be embedded in every space that is not retired, nor named by the setting retrieval.embedded_spaces.';
+
+create or replace trigger enqueue_inserted
+    after insert on retrieval.chunks referencing new table as new_chunks
+    for each statement execute function retrieval._enqueue_inserted();
+-- end
+
+-- begin sql/enqueue_missing.sql
+-- Brings the queue and what is really missing together.
+create or replace function retrieval._enqueue_missing(space retrieval.spaces)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    missing bigint[];
+begin
+    execute format(
+        'with missing as materialized (
+             select c.chunk_id from retrieval.chunks c
+             where c.collection_id = %1$s and %4$s
+               and not exists (select from retrieval.%2$I e where e.space_id = %3$s and e.chunk_id = c.chunk_id)),
+         queued as materialized (
+             select j.job_id, u.chunk_id from retrieval.jobs j, unnest(j.chunk_ids) u(chunk_id) where j.space_id = %3$s),
+         done as (
+             delete from retrieval.jobs j
+             where j.space_id = %3$s and j.state <> ''running''
+               and j.job_id not in (select q.job_id from queued q join missing m using (chunk_id)))
+         select coalesce(array_agg(m.chunk_id order by m.chunk_id), ''{}'')
+         from missing m where not exists (select from queued q where q.chunk_id = m.chunk_id)',
+        space.collection_id, retrieval._embedding_table(space.kind), space.space_id, retrieval._embeds(space)) into missing;
+    perform retrieval._enqueue_chunks(space.space_id, missing);
+    return cardinality(missing);
+end;
+$$;
+
+comment on function retrieval._enqueue_missing(retrieval.spaces) is
+'Enqueues the chunks that lack an embedding in a space and are in no job of it, and removes jobs with nothing to do; returns how many chunks.';
+
+create or replace function retrieval.enqueue_missing(collection text, space text default null)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target retrieval.spaces;
+    enqueued bigint := 0;
+begin
+    if space is not null then
+        perform retrieval._space(owner, space, null);
+    end if;
+    for target in
+        select * from retrieval.spaces s
+        where s.collection_id = owner.collection_id and s.state <> 'retired'
+          and (enqueue_missing.space is null or s.name = enqueue_missing.space)
+        order by s.space_id
+    loop
+        enqueued := enqueued + retrieval._enqueue_missing(target);
+    end loop;
+    return enqueued;
+end;
+$$;
+
+comment on function retrieval.enqueue_missing(text, text) is
+'Brings the queue of a space (null: of each space of the collection) and what is missing in it together: chunks without an embedding that no job names are enqueued, and returned as a number; jobs with nothing left to do are removed. Failed jobs stay; a retired space has no queue. Workers call it when they start; worth a call after embeddings were removed by hand, or stored for chunks that had been enqueued. Reads the ids of the whole collection.';
+-- end
+
 -- begin sql/split_documents.sql
 -- Chunks follow the content of their document where no program cuts it: retrieval.add_document, attached tables and a plain
 -- `update retrieval.documents set content = …` all come here.
@@ -5636,7 +5804,8 @@ create or replace trigger forget_hash
     for each row when (new.content_hash = old.content_hash and (new.content <> old.content or new.title is distinct from old.title))
     execute function retrieval._forget_hash();
 
--- What the model saw of a chunk is no longer what the chunk says: the embedding goes, and the chunk is missing one again.
+-- What the model saw of a chunk is no longer what the chunk says: the embedding goes, and the chunk is to be embedded again.
+-- One that had none is in the queue already, unless its old text was what failed.
 create or replace function retrieval._forget_embeddings()
     returns trigger
     language plpgsql
@@ -5644,6 +5813,7 @@ as $$
 declare
     rewritten record;
     space retrieval.spaces;
+    forgotten bigint[];
 begin
     if not exists (select from new_chunks) then  -- as after every insert: see retrieval._copy_document()
         return null;
@@ -5655,9 +5825,19 @@ begin
          where (n.content, n.context, n.modality) <> (o.content, o.context, o.modality) or n.title is distinct from o.title
          group by n.collection_id'
     loop
-        for space in select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id loop
-            execute format('delete from retrieval.%I where space_id = %s and chunk_id = any($1)',
-                           retrieval._embedding_table(space.kind), space.space_id) using rewritten.chunk_ids;
+        for space in
+            select s.* from retrieval.spaces s where s.collection_id = rewritten.collection_id
+            order by s.space_id for key share  -- before the partitions, as every writer does
+        loop
+            execute format(
+                'with forgotten as (delete from retrieval.%I where space_id = %s and chunk_id = any($1) returning chunk_id)
+                 select array_agg(f.chunk_id order by f.chunk_id) from forgotten f',
+                retrieval._embedding_table(space.kind), space.space_id) into forgotten using rewritten.chunk_ids;
+            if space.state <> 'retired' then
+                perform retrieval._enqueue_chunks(space.space_id, forgotten);
+                update retrieval.jobs j set state = 'pending', attempts = 0, run_after = now(), error = null
+                where j.space_id = space.space_id and j.run_after = 'infinity' and j.chunk_ids && rewritten.chunk_ids;
+            end if;
         end loop;
     end loop;
     return null;
@@ -5665,7 +5845,7 @@ end;
 $$;
 
 comment on function retrieval._forget_embeddings() is
-'Trigger on chunks: a chunk whose title, context, content or modality was updated in place loses its embeddings.';
+'Trigger on chunks: a chunk whose title, context, content or modality was updated in place loses its embeddings and is to be embedded again.';
 
 create or replace trigger forget_embeddings
     after update on retrieval.chunks referencing old table as old_chunks new table as new_chunks
@@ -6579,6 +6759,402 @@ $$;
 
 comment on function retrieval.missing_embeddings(text, text, integer) is
 'Chunks that belong into a space (null: the active dense one) and have no embedding in it yet, in order of chunk_id, with what is to be embedded: for a space of texts title, context and content; for one of images the image file that source names. Into a space of images belong all images, into one of texts all chunks but images without a caption.';
+-- end
+
+-- begin sql/claim_jobs.sql
+-- Takes work from the queue: `claim_jobs`, then `job_chunks`, the model, and in one transaction `unchanged_chunks`,
+-- `put_embeddings` and `finish_jobs`. Several workers do not wait for each other and never hold the same job.
+
+create or replace function retrieval._maximum_attempts()
+    returns integer
+    language sql immutable parallel safe
+    return 3;
+
+comment on function retrieval._maximum_attempts() is 'How often a job is tried as it is.';
+
+-- Halving finds the one chunk at fault, and the others are embedded. A half is tried once before it is halved again.
+create or replace function retrieval._set_aside(job retrieval.jobs, error text, run_after timestamptz)
+    returns text
+    language plpgsql
+as $$
+declare
+    middle constant integer := cardinality(job.chunk_ids) / 2;
+    tried constant integer := retrieval._maximum_attempts() - 1;
+begin
+    if middle = 0 then
+        update retrieval.jobs j set state = 'failed', run_after = 'infinity', worker = null, error = left(_set_aside.error, 1000)
+        where j.job_id = job.job_id;
+        return 'failed';
+    end if;
+    update retrieval.jobs j
+    set state = 'pending', run_after = _set_aside.run_after, worker = null, attempts = tried, chunk_ids = j.chunk_ids[:middle]
+    where j.job_id = job.job_id;
+    insert into retrieval.jobs (space_id, chunk_ids, attempts, run_after, created_at)
+    values (job.space_id, job.chunk_ids[middle + 1:], tried, _set_aside.run_after, job.created_at);
+    return 'halved';
+end;
+$$;
+
+comment on function retrieval._set_aside(retrieval.jobs, text, timestamptz) is
+'Ends a job of one chunk as failed and makes two of any other; says which.';
+
+create or replace function retrieval._claim_jobs(space retrieval.spaces, maximum_chunks integer, moment timestamptz)
+    returns bigint[]
+    language plpgsql
+as $$
+declare
+    job retrieval.jobs;
+    claimed bigint[] := '{}';
+    chunks integer := 0;
+    halved boolean := false;
+begin
+    -- who fills a new space by himself begins with its first chunks: met in the middle, no chunk is embedded twice
+    for job in execute format(
+        'select j.* from retrieval.jobs j where j.space_id = $1 and j.run_after <= $2
+         order by j.run_after %1$s, j.job_id %1$s for update skip locked', case space.state when 'building' then 'desc' else 'asc' end)
+        using space.space_id, moment
+    loop
+        if job.state = 'running' and job.attempts >= retrieval._maximum_attempts() then
+            halved := retrieval._set_aside(job, 'the worker stopped while embedding it', moment) = 'halved' or halved;
+        elsif job.attempts > 0 and claimed = '{}' then
+            return array[job.job_id];  -- alone, so that what stopped its worker does not fall back on others
+        elsif job.attempts = 0 then
+            claimed := claimed || job.job_id;
+            chunks := chunks + cardinality(job.chunk_ids);
+            exit when chunks >= maximum_chunks;
+        end if;
+    end loop;
+    return case when halved and claimed = '{}' then retrieval._claim_jobs(space, maximum_chunks, moment) else claimed end;
+end;
+$$;
+
+comment on function retrieval._claim_jobs(retrieval.spaces, integer, timestamptz) is
+'The ids of due jobs of a space, locked: as many as have so many chunks, or one that was tried before.';
+
+create or replace function retrieval.claim_jobs(
+    worker text, collection text default null, space text default null, maximum_chunks integer default 512, lease interval default '1 minute')
+    returns table (job_id bigint, space_id bigint, collection_name text, space_name text, chunk_ids bigint[], attempts integer)
+    language plpgsql
+as $$
+declare
+    moment constant timestamptz := clock_timestamp();
+    target retrieval.spaces;
+    claimed bigint[] := '{}';
+begin
+    perform retrieval._check_count('maximum_chunks', maximum_chunks, 1000000);
+    if coalesce(worker, '') = '' or lease is null then
+        raise exception '% must not be empty', case when lease is null then 'lease' else 'worker' end using errcode = 'invalid_parameter_value';
+    elsif space is not null then
+        perform retrieval._space(retrieval._collection(collection), space, null);
+    elsif collection is not null then
+        perform retrieval._collection(collection);
+    end if;
+    for target in
+        select s.*
+        from retrieval.spaces s
+        join retrieval.collections n on n.collection_id = s.collection_id
+        where s.state <> 'retired'
+          and (claim_jobs.collection is null or n.name = claim_jobs.collection) and (claim_jobs.space is null or s.name = claim_jobs.space)
+          and exists (select from retrieval.jobs j where j.space_id = s.space_id and j.run_after <= moment)
+        order by s.state <> 'active', random()
+    loop
+        claimed := retrieval._claim_jobs(target, maximum_chunks, moment);
+        exit when claimed <> '{}';
+    end loop;
+    return query
+        with running as (
+            update retrieval.jobs j
+            set state = 'running', attempts = j.attempts + 1, worker = claim_jobs.worker, run_after = clock_timestamp() + lease
+            where j.job_id = any (claimed)
+            returning j.*)
+        select r.job_id, r.space_id, n.name, target.name, r.chunk_ids, r.attempts
+        from running r
+        join retrieval.collections n on n.collection_id = target.collection_id
+        order by r.job_id;
+end;
+$$;
+
+comment on function retrieval.claim_jobs(text, text, text, integer, interval) is
+'Gives a worker (any name of its own) due jobs of one space, of the collection or space named, otherwise of an active space before others: as many as it takes to have maximum_chunks chunks, no rows where nothing is due. They are the worker''s for the length of the lease, which retrieval.extend_jobs renews; then they are due again. A job whose lease ran out three times is halved until the chunk at fault is alone, which is failed.';
+-- end
+
+-- begin sql/extend_jobs.sql
+-- The sign of life of a worker.
+create or replace function retrieval.extend_jobs(worker text, lease interval default '1 minute')
+    returns integer
+    language plpgsql
+as $$
+declare
+    extended integer;
+begin
+    update retrieval.jobs j set run_after = clock_timestamp() + lease
+    where j.job_id in (select o.job_id from retrieval.jobs o where o.worker = extend_jobs.worker and o.state = 'running'
+                       for update skip locked);  -- what it is finishing just now needs no more time
+    get diagnostics extended = row_count;
+    return extended;
+end;
+$$;
+
+comment on function retrieval.extend_jobs(text, interval) is
+'Renews the lease of everything that a worker has claimed; returns how many jobs.';
+-- end
+
+-- begin sql/release_jobs.sql
+-- What a worker gives back: it stops, or cannot go on for reasons that are not the jobs'.
+create or replace function retrieval.release_jobs(worker text, retry_after interval default '0')
+    returns integer
+    language plpgsql
+as $$
+declare
+    released integer;
+begin
+    update retrieval.jobs j
+    set state = 'pending', worker = null, attempts = greatest(j.attempts - 1, 0), run_after = clock_timestamp() + retry_after
+    where j.worker = release_jobs.worker and j.state = 'running';
+    get diagnostics released = row_count;
+    if released > 0 and retry_after <= '0' then
+        perform pg_notify('retrieval_jobs', '');
+    end if;
+    return released;
+end;
+$$;
+
+comment on function retrieval.release_jobs(text, interval) is
+'Gives back everything that a worker has claimed, as if it had not, to be done by whoever comes when retry_after has passed; returns how many jobs.';
+-- end
+
+-- begin sql/job_chunks.sql
+-- What is to be embedded for jobs that were claimed.
+
+create or replace function retrieval._chunk_hash(title text, context text, content text)
+    returns bytea
+    language sql immutable parallel safe
+    return sha256(convert_to(concat_ws(E'\x1f', coalesce(title, ''), context, content), 'UTF8'));
+
+comment on function retrieval._chunk_hash(text, text, text) is 'What the model sees of a chunk, as a hash.';
+
+create or replace function retrieval.job_chunks(job_ids bigint[])
+    returns table (chunk_id bigint, title text, context text, content text, text_hash bytea, modality text, document_key text, source text)
+    language plpgsql stable
+as $$
+declare
+    queued record;
+    target retrieval.spaces;
+begin
+    for queued in
+        select s as space, array_agg(distinct u.chunk_id) as chunk_ids
+        from retrieval.jobs j
+        join retrieval.spaces s on s.space_id = j.space_id
+        cross join unnest(j.chunk_ids) u(chunk_id)
+        where j.job_id = any (job_ids)
+        group by s.space_id, s
+    loop
+        target := queued.space;
+        return query execute format(
+            'select c.chunk_id, c.title, c.context, c.content, retrieval._chunk_hash(c.title, c.context, c.content),
+                    c.modality, d.document_key, d.source
+             from retrieval.chunks c
+             join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
+             where c.collection_id = %1$s and c.chunk_id = any ($1) and %2$s
+               and not exists (select from retrieval.%3$I e where e.space_id = %4$s and e.chunk_id = c.chunk_id)
+             order by c.chunk_id',
+            target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id) using queued.chunk_ids;
+    end loop;
+end;
+$$;
+
+comment on function retrieval.job_chunks(bigint[]) is
+'The chunks of jobs that have no embedding in the space of their job yet, in order of chunk_id, with what is to be embedded (as in retrieval.missing_embeddings) and a hash of it for retrieval.unchanged_chunks. No rows: there is nothing left to do, or the space is gone.';
+-- end
+
+-- begin sql/unchanged_chunks.sql
+-- A text may change while a model works on it; what it makes then is of a text that nobody has.
+create or replace function retrieval.unchanged_chunks(collection text, chunk_ids bigint[], text_hashes bytea[])
+    returns setof bigint
+    language plpgsql
+as $$
+begin
+    return query execute format(
+        'with locked as (
+             select c.chunk_id, c.title, c.context, c.content from retrieval.chunks c
+             where c.collection_id = %s and c.chunk_id = any ($1)
+             order by c.chunk_id
+             for share of c)
+         select l.chunk_id
+         from locked l join unnest($1, $2) g(chunk_id, text_hash) using (chunk_id)
+         where retrieval._chunk_hash(l.title, l.context, l.content) = g.text_hash
+         order by l.chunk_id', (retrieval._collection(collection)).collection_id) using chunk_ids, text_hashes;
+end;
+$$;
+
+comment on function retrieval.unchanged_chunks(text, bigint[], bytea[]) is
+'Those of the chunks that still read as they did when retrieval.job_chunks gave their hashes; they stay so until the transaction ends, and who changes one afterwards removes the embedding that was stored meanwhile.';
+-- end
+
+-- begin sql/finish_jobs.sql
+-- The end of jobs, in the transaction that stores their embeddings.
+create or replace function retrieval.finish_jobs(job_ids bigint[])
+    returns integer
+    language plpgsql
+as $$
+declare
+    queued record;
+    target retrieval.spaces;
+    missing bigint[];
+    left_over integer := 0;
+begin
+    for queued in
+        select s as space, array_agg(distinct u.chunk_id) as chunk_ids
+        from retrieval.jobs j
+        join retrieval.spaces s on s.space_id = j.space_id
+        cross join unnest(j.chunk_ids) u(chunk_id)
+        where j.job_id = any (job_ids)
+        group by s.space_id, s
+    loop
+        target := queued.space;
+        execute format(
+            'select coalesce(array_agg(c.chunk_id order by c.chunk_id), ''{}'')
+             from retrieval.chunks c
+             where c.collection_id = %s and c.chunk_id = any ($1) and %s
+               and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
+            target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id) into missing using queued.chunk_ids;
+        -- after the embeddings, as whoever drops the space does
+        delete from retrieval.jobs j where j.job_id = any (job_ids) and j.space_id = target.space_id;
+        perform retrieval._enqueue_chunks(target.space_id, missing);
+        insert into retrieval.finished_jobs (space_id, chunks) values (target.space_id, cardinality(queued.chunk_ids) - cardinality(missing));
+        -- kept to tell the rate by, and by one session at a time
+        delete from retrieval.finished_jobs f
+        where f.ctid in (select o.ctid from retrieval.finished_jobs o
+                         where o.space_id = target.space_id and o.finished_at < now() - interval '1 hour' for update skip locked);
+        left_over := left_over + cardinality(missing);
+    end loop;
+    return left_over;
+end;
+$$;
+
+comment on function retrieval.finish_jobs(bigint[]) is
+'Removes jobs that are done. A chunk of theirs that still lacks its embedding, because its text has changed or none was stored, becomes a job again; returns how many.';
+-- end
+
+-- begin sql/fail_job.sql
+-- A job that could not be done.
+create or replace function retrieval.fail_job(job_id bigint, error text, retry_after interval default null)
+    returns text
+    language plpgsql
+as $$
+declare
+    job retrieval.jobs;
+begin
+    select * into job from retrieval.jobs j where j.job_id = fail_job.job_id and j.state <> 'failed' for update;
+    if not found then
+        return null;
+    elsif retry_after is null or job.attempts >= retrieval._maximum_attempts() then
+        return retrieval._set_aside(job, error, clock_timestamp() + coalesce(retry_after, '0'));
+    end if;
+    update retrieval.jobs j set state = 'pending', worker = null, run_after = clock_timestamp() + retry_after
+    where j.job_id = job.job_id;
+    return 'pending';
+end;
+$$;
+
+comment on function retrieval.fail_job(bigint, text, interval) is
+'Says that a claimed job could not be done, and why. Of several chunks it becomes two jobs (halved), so that the one at fault will be alone; of one chunk it is set aside with the error (failed). With retry_after it is due again then as it is (pending) until it was tried three times. Null where there is no such job.';
+-- end
+
+-- begin sql/retry_jobs.sql
+-- Another chance for what has failed.
+create or replace function retrieval.retry_jobs(collection text default null, space text default null)
+    returns integer
+    language plpgsql
+as $$
+declare
+    retried integer;
+begin
+    if space is not null then
+        perform retrieval._space(retrieval._collection(collection), space, null);
+    elsif collection is not null then
+        perform retrieval._collection(collection);
+    end if;
+    update retrieval.jobs j set state = 'pending', attempts = 0, run_after = now(), error = null
+    from retrieval.spaces s
+    join retrieval.collections n on n.collection_id = s.collection_id
+    where j.space_id = s.space_id and j.state = 'failed'
+      and (retry_jobs.collection is null or n.name = retry_jobs.collection) and (retry_jobs.space is null or s.name = retry_jobs.space);
+    get diagnostics retried = row_count;
+    if retried > 0 then
+        perform pg_notify('retrieval_jobs', '');
+    end if;
+    return retried;
+end;
+$$;
+
+comment on function retrieval.retry_jobs(text, text) is
+'Makes failed jobs, of the collection or space named or all, due again; returns how many.';
+-- end
+
+-- begin sql/failed_jobs.sql
+-- What was set aside, and why.
+create or replace function retrieval.failed_jobs(collection text default null, max_results integer default 100)
+    returns table (
+        job_id bigint, collection_name text, space_name text, document_key text, chunk_id bigint, "position" integer, error text, created_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    if collection is not null then
+        perform retrieval._collection(collection);
+    end if;
+    return query
+        select j.job_id, n.name, s.name, d.document_key, c.chunk_id, c.position, j.error, j.created_at
+        from retrieval.jobs j
+        join retrieval.spaces s on s.space_id = j.space_id
+        join retrieval.collections n on n.collection_id = s.collection_id
+        join retrieval.chunks c on c.collection_id = s.collection_id and c.chunk_id = any (j.chunk_ids)
+        join retrieval.documents d on d.collection_id = s.collection_id and d.document_id = c.document_id
+        where j.run_after = 'infinity' and j.state = 'failed' and (failed_jobs.collection is null or n.name = failed_jobs.collection)
+        order by j.job_id, c.chunk_id
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.failed_jobs(text, integer) is
+'Chunks that could not be embedded, oldest job first, with the error; retrieval.retry_jobs tries again, and so does new text. Chunks that were deleted meanwhile are not among them.';
+-- end
+
+-- begin sql/count_jobs.sql
+-- How far the workers are.
+create or replace function retrieval.count_jobs(collection text default null)
+    returns table (
+        collection_name text, space_name text, space_state text, pending bigint, running bigint, failed bigint,
+        oldest timestamptz, per_minute double precision)
+    language plpgsql stable
+as $$
+begin
+    if collection is not null then
+        perform retrieval._collection(collection);
+    end if;
+    return query
+        select n.name, s.name, s.state, coalesce(q.pending, 0), coalesce(q.running, 0),
+               (select count(*) from retrieval.jobs j
+                join retrieval.chunks c on c.collection_id = s.collection_id and c.chunk_id = any (j.chunk_ids)
+                where j.space_id = s.space_id and j.run_after = 'infinity' and j.state = 'failed'),
+               q.oldest, coalesce(f.chunks, 0) / 5::double precision
+        from retrieval.spaces s
+        join retrieval.collections n on n.collection_id = s.collection_id
+        left join (
+            select j.space_id, min(j.created_at) filter (where j.state <> 'failed') as oldest,
+                   sum(cardinality(j.chunk_ids)) filter (where j.state = 'pending') as pending,
+                   sum(cardinality(j.chunk_ids)) filter (where j.state = 'running') as running
+            from retrieval.jobs j group by j.space_id) q on q.space_id = s.space_id
+        left join (
+            select d.space_id, sum(d.chunks) as chunks
+            from retrieval.finished_jobs d where d.finished_at > now() - interval '5 minutes' group by d.space_id) f on f.space_id = s.space_id
+        where (q.space_id is not null or f.space_id is not null) and (count_jobs.collection is null or n.name = count_jobs.collection)
+        order by n.name, s.space_id;
+end;
+$$;
+
+comment on function retrieval.count_jobs(text) is
+'The spaces for which chunks wait or were embedded of late: how many chunks are pending, running (claimed by a worker) and failed, since when the oldest of the former two waits, and how many were embedded per minute in the last five by way of the queue. A chunk that was deleted or embedded meanwhile counts as pending until a worker has passed over it. No rows: nothing waits.';
 -- end
 
 -- begin sql/cached_embeddings.sql

@@ -15,11 +15,13 @@ from retrieval.cli import (
     database,
     demo,
     ingest,
+    jobs,
     recommend,
     search,
     serve,
     set_chunking,
     spaces,
+    worker,
 )
 from retrieval.errors import RetrievalError
 
@@ -43,6 +45,8 @@ app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)
+app.command()(worker.worker)
+app.add_typer(jobs.app, name="jobs")
 app.command()(database.doctor)
 app.command()(database.sql)
 app.command()(database.stop)

@@ -1,5 +1,6 @@
 """Looks for what is wrong with a database, and says what to do about it."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -114,7 +115,8 @@ def _state(connection: Connection, collection: str, space: Any, remark: str) -> 
         )
     ).first()
     if missing:
-        return Finding("warning", subject, "chunks lack embeddings", "ingest again to embed them")
+        advice = f"run: {shlex.join(['retrieval', 'spaces', 'fill', collection, space.name])}"
+        return Finding("warning", subject, "chunks lack embeddings", advice)
     indexed = connection.scalar(
         text("select retrieval._has_index(s) from retrieval.spaces s where s.space_id = :space_id"),
         {"space_id": space.space_id},

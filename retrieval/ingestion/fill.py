@@ -11,6 +11,7 @@ from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import LoadError
 from retrieval.ingestion.embed import ChunkInput, embed_chunks
+from retrieval.ingestion.queue import has_jobs, tidy_queue
 from retrieval.ingestion.store import put_embeddings
 from retrieval.steps import Query, Steps
 
@@ -45,6 +46,8 @@ def fill_space(
         done += len(made)
         if on_progress:
             on_progress(len(missing))
+    if (yield Query(partial(has_jobs, space_id=space.space_id))):
+        yield Query(partial(tidy_queue, collection=collection, space=space.name))
     _report(failed, on_failure)
     return done
 

@@ -24,6 +24,7 @@ from retrieval.ingestion.embed import ChunkInput, embed_chunks
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.options import IngestOptions
 from retrieval.ingestion.prune import prune
+from retrieval.ingestion.queue import has_jobs
 from retrieval.ingestion.report import Change, Failure, IngestReport
 from retrieval.ingestion.sources import Source, Sources
 from retrieval.ingestion.store import (
@@ -107,7 +108,9 @@ class IngestRun:
         """What is due once after all documents."""
         filled = 0
         for space in self._spaces.values():
-            filled += yield from fill_space(self.collection, space, on_failure=self._fail_to_load)
+            if (yield Query(partial(has_jobs, space_id=space.space_id))):
+                fail = self._fail_to_load
+                filled += yield from fill_space(self.collection, space, on_failure=fail)
         yield Query(self._finish)
         if self.report.chunks or filled:
             yield from self._calibrate()

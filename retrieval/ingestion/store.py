@@ -15,6 +15,7 @@ from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import InvalidInput
 from retrieval.ingestion.batch import Batch, PreparedDocument
+from retrieval.ingestion.queue import embedding_for
 
 # changes whenever the same document would be cut differently
 CHUNKER = "chunks-2"
@@ -77,7 +78,8 @@ def written_spaces(connection: Connection, collection: str) -> list[Any]:
 
 def put_batch(connection: Connection, collection: str, batch: Batch, spaces: Sequence[int]) -> None:
     """Store documents and chunks, with the embeddings for the spaces of these ids."""
-    chunk_ids = _put_documents(connection, collection, batch.documents)
+    with embedding_for(connection, spaces):
+        chunk_ids = _put_documents(connection, collection, batch.documents)
     for space_id in spaces:
         made = zip(chunk_ids, batch.embeddings[space_id], strict=True)
         embeddings = {chunk_id: each for chunk_id, each in made if each is not None}

@@ -355,6 +355,53 @@ class CachedEmbedding(Base):
     used_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
+class Job(Base):
+    """Chunks that are to be embedded in a space; a failed one holds one chunk and its error."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        PrimaryKeyConstraint("job_id"),
+        ForeignKeyConstraint(["space_id"], ["retrieval.spaces.space_id"], ondelete="cascade"),
+        CheckConstraint("cardinality(chunk_ids) > 0", name="chunk_ids"),
+        CheckConstraint("state in ('pending', 'running', 'failed')", name="state"),
+        Index(None, "space_id", "run_after", "job_id"),
+        {
+            "postgresql_with": {
+                "autovacuum_vacuum_scale_factor": 0,
+                "autovacuum_vacuum_threshold": 1000,
+            }
+        },
+    )
+
+    job_id: Mapped[int] = mapped_column(Identity(always=True))
+    space_id: Mapped[int]
+    chunk_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    state: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    run_after: Mapped[datetime] = mapped_column(server_default=_NOW)
+    worker: Mapped[str | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    space: Mapped[Space] = relationship(viewonly=True)
+
+
+class FinishedJobs(Base):
+    """How many chunks a worker embedded in one go, kept for an hour."""
+
+    __tablename__ = "finished_jobs"
+    __table_args__ = (
+        ForeignKeyConstraint(["space_id"], ["retrieval.spaces.space_id"], ondelete="cascade"),
+        Index(None, "space_id", "finished_at"),
+        {"prefixes": ["UNLOGGED"]},
+    )
+    __mapper_args__ = {"primary_key": ["space_id", "finished_at"]}  # noqa: RUF012
+
+    space_id: Mapped[int]
+    chunks: Mapped[int] = mapped_column(Integer)
+    finished_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
 class AttachedTable(Base):
     """A table of the application whose rows are the documents of a collection."""
 

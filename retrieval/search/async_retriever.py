@@ -23,6 +23,13 @@ from retrieval.search.searches import Searches
 from retrieval.settings import Settings
 from retrieval.spaces.async_spaces import AsyncSpaces
 from retrieval.steps import Result, Steps, drive_async
+from retrieval.worker.jobs import (
+    FailedJob,
+    JobCounts,
+    count_jobs_statement,
+    failed_jobs_statement,
+    retry_jobs_statement,
+)
 
 Caller = AsyncConnection | AsyncSession | None
 
@@ -186,6 +193,37 @@ class AsyncRetriever(AsyncSearchMethods):
                 "delete_documents", collection=collection, document_keys=list(document_keys)
             )
             return int((await used.execute(select(called))).scalar_one())
+
+    async def jobs(
+        self, collection: str | None = None, *, connection: Caller = None
+    ) -> list[JobCounts]:
+        """The spaces for which chunks wait for a worker, or were embedded by one of late."""
+        async with self._connection(connection) as used:
+            rows = await used.execute(count_jobs_statement(collection))
+            return [JobCounts(**row._mapping) for row in rows]
+
+    async def failed_jobs(
+        self,
+        collection: str | None = None,
+        *,
+        max_results: int = 100,
+        connection: Caller = None,
+    ) -> list[FailedJob]:
+        """Chunks that workers could not embed, and why."""
+        async with self._connection(connection) as used:
+            rows = await used.execute(failed_jobs_statement(collection, max_results))
+            return [FailedJob(**row._mapping) for row in rows]
+
+    async def retry_jobs(
+        self,
+        collection: str | None = None,
+        space: str | None = None,
+        *,
+        connection: Caller = None,
+    ) -> int:
+        """Let workers try again what failed; returns how many jobs that are."""
+        async with self._connection(connection) as used:
+            return int((await used.execute(retry_jobs_statement(collection, space))).scalar_one())
 
     async def answer(
         self,

@@ -22,6 +22,13 @@ from retrieval.search.searches import Searches
 from retrieval.settings import Settings
 from retrieval.spaces.spaces import Spaces
 from retrieval.steps import Result, Steps, drive
+from retrieval.worker.jobs import (
+    FailedJob,
+    JobCounts,
+    count_jobs_statement,
+    failed_jobs_statement,
+    retry_jobs_statement,
+)
 
 
 class Retriever(SearchMethods):
@@ -180,6 +187,37 @@ class Retriever(SearchMethods):
                 "delete_documents", collection=collection, document_keys=list(document_keys)
             )
             return int(used.execute(select(called)).scalar_one())
+
+    def jobs(
+        self, collection: str | None = None, *, connection: Connection | Session | None = None
+    ) -> list[JobCounts]:
+        """The spaces for which chunks wait for a worker, or were embedded by one of late."""
+        with self._connection(connection) as used:
+            rows = used.execute(count_jobs_statement(collection))
+            return [JobCounts(**row._mapping) for row in rows]
+
+    def failed_jobs(
+        self,
+        collection: str | None = None,
+        *,
+        max_results: int = 100,
+        connection: Connection | Session | None = None,
+    ) -> list[FailedJob]:
+        """Chunks that workers could not embed, and why."""
+        with self._connection(connection) as used:
+            rows = used.execute(failed_jobs_statement(collection, max_results))
+            return [FailedJob(**row._mapping) for row in rows]
+
+    def retry_jobs(
+        self,
+        collection: str | None = None,
+        space: str | None = None,
+        *,
+        connection: Connection | Session | None = None,
+    ) -> int:
+        """Let workers try again what failed; returns how many jobs that are."""
+        with self._connection(connection) as used:
+            return int(used.execute(retry_jobs_statement(collection, space)).scalar_one())
 
     def answer(
         self,

@@ -1,0 +1,87 @@
+"""What is due beside the embeddings: the index of a searched space, its calibration, the cache.
+
+They may take long, or wait for others' transactions, so they have a thread of their own.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from retrieval.embedding.cache import trim_cache
+from retrieval.embedding.spaces import KnownSpace, KnownSpaces
+from retrieval.errors import RetrievalError
+from retrieval.ingestion.calibrate import calibrate_steps
+from retrieval.spaces.index import build_index_steps
+from retrieval.steps import Connect, Query, Steps, drive
+from retrieval.worker.log import line, logger
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSpace:
+    """A space that embeddings were stored in."""
+
+    collection: str
+    space: KnownSpace
+
+
+class Chores:
+    """Does what is due for spaces that were written, one after the other."""
+
+    def __init__(self, connect: Connect, known_spaces: KnownSpaces) -> None:
+        self._connect = connect
+        self._known_spaces = known_spaces
+        self._written: dict[int, WrittenSpace] = {}
+        self._executor = ThreadPoolExecutor(1, "chores")
+        self._running: Future[None] | None = None
+
+    def add(self, collection: str, space: KnownSpace) -> None:
+        """Note that a space was written."""
+        self._written[space.space_id] = WrittenSpace(collection, space)
+
+    def begin(self, *, wait: bool) -> None:
+        """Begin with what was noted, unless the last ones are still under way."""
+        if self._written and (self._running is None or self._running.done()):
+            written, self._written = list(self._written.values()), {}
+            self._running = self._executor.submit(self._run, written)
+        if wait and self._running is not None:
+            self._running.result()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, written: list[WrittenSpace]) -> None:
+        for each in written:
+            try:
+                drive(self._steps(each), self._connect)
+            except RetrievalError as error:
+                values = {"collection": each.collection, "space": each.space.name}
+                logger.warning(line("chore_failed", **values, error=error))
+
+    def _steps(self, written: WrittenSpace) -> Steps[None]:
+        collection, space = written.collection, written.space
+        values = {"collection": collection, "space": space.name}
+        yield Query(trim_cache)
+        row = yield Query(partial(_state, space_id=space.space_id))
+        if row is None or row.state != "active":
+            return
+        if not row.indexed and (
+            yield from build_index_steps(collection, space.name, space.kind, None)
+        ):
+            logger.info(line("index_built", **values))
+        if (space.kind, space.modality) == ("dense", "text"):
+            failed = yield from calibrate_steps(collection, space, self._known_spaces)
+            if failed is not None:
+                logger.warning(line("not_calibrated", **values, error=failed))
+
+
+def _state(connection: Connection, space_id: int) -> Any:
+    """The state of a space, and whether it has the index that it is to have."""
+    statement = text(
+        "select s.state, s.index_method = 'none' or retrieval._has_index(s) as indexed "
+        "from retrieval.spaces s where s.space_id = :space_id"
+    )
+    return connection.execute(statement, {"space_id": space_id}).first()

@@ -1,0 +1,41 @@
+-- What is to be embedded for jobs that were claimed.
+
+create or replace function retrieval._chunk_hash(title text, context text, content text)
+    returns bytea
+    language sql immutable parallel safe
+    return sha256(convert_to(concat_ws(E'\x1f', coalesce(title, ''), context, content), 'UTF8'));
+
+comment on function retrieval._chunk_hash(text, text, text) is 'What the model sees of a chunk, as a hash.';
+
+create or replace function retrieval.job_chunks(job_ids bigint[])
+    returns table (chunk_id bigint, title text, context text, content text, text_hash bytea, modality text, document_key text, source text)
+    language plpgsql stable
+as $$
+declare
+    queued record;
+    target retrieval.spaces;
+begin
+    for queued in
+        select s as space, array_agg(distinct u.chunk_id) as chunk_ids
+        from retrieval.jobs j
+        join retrieval.spaces s on s.space_id = j.space_id
+        cross join unnest(j.chunk_ids) u(chunk_id)
+        where j.job_id = any (job_ids)
+        group by s.space_id, s
+    loop
+        target := queued.space;
+        return query execute format(
+            'select c.chunk_id, c.title, c.context, c.content, retrieval._chunk_hash(c.title, c.context, c.content),
+                    c.modality, d.document_key, d.source
+             from retrieval.chunks c
+             join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
+             where c.collection_id = %1$s and c.chunk_id = any ($1) and %2$s
+               and not exists (select from retrieval.%3$I e where e.space_id = %4$s and e.chunk_id = c.chunk_id)
+             order by c.chunk_id',
+            target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id) using queued.chunk_ids;
+    end loop;
+end;
+$$;
+
+comment on function retrieval.job_chunks(bigint[]) is
+'The chunks of jobs that have no embedding in the space of their job yet, in order of chunk_id, with what is to be embedded (as in retrieval.missing_embeddings) and a hash of it for retrieval.unchanged_chunks. No rows: there is nothing left to do, or the space is gone.';
