@@ -98,6 +98,7 @@ begin
     end if;
     imported := retrieval._store_imported(target, imported_rows, embedding_type);
     missing := retrieval._count_missing(target);
+    perform retrieval._enqueue_missing(target);  -- what is there now needs no worker
     return next;
 end;
 $$;
