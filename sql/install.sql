@@ -88,6 +88,7 @@ where e.extname = 'vector';
 \ir put_token_embeddings.sql
 \ir missing_embeddings.sql
 \ir cached_embeddings.sql
+\ir cached_contexts.sql
 \ir neighbouring_chunks.sql
 \ir passages.sql
 \ir highlight.sql

@@ -1,5 +1,5 @@
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.query_adapters,
+drop table retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
     retrieval.metadata_indexes, retrieval.chunks, retrieval.documents, retrieval.collections cascade;
@@ -25,6 +25,9 @@ drop function if exists retrieval._passages;
 drop function if exists retrieval._shared_context;
 drop function if exists retrieval.neighbouring_chunks;
 drop function if exists retrieval._check_neighbours;
+drop function if exists retrieval.trim_context_cache;
+drop function if exists retrieval.cache_contexts;
+drop function if exists retrieval.cached_contexts;
 drop function if exists retrieval.trim_embedding_cache;
 drop function if exists retrieval.cache_token_embeddings;
 drop function if exists retrieval.cache_sparse_embeddings;

@@ -296,6 +296,15 @@ create unlogged table retrieval.embedding_cache (
 
 create index embedding_cache_used_at_index on retrieval.embedding_cache (used_at);
 
+-- what a language model wrote costs money to be written again
+create table retrieval.context_cache (
+    digest bytea not null,
+    context text not null,
+    used_at timestamptz not null default now(),
+    constraint context_cache_pkey primary key (digest)
+);
+
+
 -- Tables whose rows a collection follows; see retrieval.attach_table. The table is found by its triggers, whatever its name is by
 -- now: table_name is the one that it had, and the source of its documents.
 create table retrieval.attached_tables (
@@ -6543,6 +6552,58 @@ comment on function retrieval.trim_embedding_cache(bigint) is
 'Removes what was used longest ago from the embedding cache, until it holds no more than so many bytes; returns how many embeddings.';
 -- end
 
+-- begin sql/cached_contexts.sql
+-- What a language model wrote of where a chunk stands in its document, so that nothing is asked twice.
+
+create or replace function retrieval.cached_contexts(digests bytea[])
+    returns table (digest bytea, context text)
+    language plpgsql
+as $$
+begin
+    -- to the day: a cache that is read often must not be written as often; and a reader waits for nobody
+    with due as (
+        select c.digest
+        from retrieval.context_cache c
+        where c.digest = any (digests) and c.used_at < now() - interval '1 day'
+        for no key update skip locked)
+    update retrieval.context_cache c set used_at = now()
+    from due d
+    where c.digest = d.digest;
+    return query
+        select c.digest, c.context from retrieval.context_cache c where c.digest = any (digests);
+end;
+$$;
+
+comment on function retrieval.cached_contexts(bytea[]) is
+'The contexts that the cache holds, in no order; each is named by the SHA-256 of what the language model was asked.';
+
+create or replace function retrieval.cache_contexts(digests bytea[], contexts text[])
+    returns void
+    language sql
+begin atomic
+    insert into retrieval.context_cache (digest, context)
+    select distinct on (c.digest) c.digest, c.context
+    from unnest(digests, contexts) c(digest, context)
+    order by c.digest  -- so that two writers cannot deadlock
+    on conflict (digest) do update set used_at = excluded.used_at;
+end;
+
+comment on function retrieval.cache_contexts(bytea[], text[]) is
+'Puts contexts into the cache, each under the digest at its place. One that is there already stays as it is: two processes then store the same.';
+
+create or replace function retrieval.trim_context_cache(unused_for interval default '0')
+    returns bigint
+    language sql
+begin atomic
+    with removed as (
+        delete from retrieval.context_cache c where c.used_at <= now() - unused_for returning 1)
+    select count(*) from removed;
+end;
+
+comment on function retrieval.trim_context_cache(interval) is
+'Removes the contexts that no ingestion has used for so long (to the day), by default all of them, and returns how many. Nothing else removes any: a document that is deleted leaves what was written of it here.';
+-- end
+
 -- begin sql/neighbouring_chunks.sql
 -- The chunks around one, for reading on from a hit.
 
@@ -6608,13 +6669,13 @@ create or replace function retrieval._shared_context(contexts text[])
     language sql immutable
     return (select coalesce(string_agg(h.heading, ' > ' order by h.level), '')
             from (select h.heading, h.level, bool_and(h.heading is not distinct from h.other) over (order by h.level) as shared
-                  from (select min(string_to_array(c.context, ' > ')) as first, max(string_to_array(c.context, ' > ')) as last
-                        from unnest(contexts) c(context)) p
+                  from (select min(c.path) as first, max(c.path) as last
+                        from (select string_to_array(split_part(u.context, E'\n', 1), ' > ') from unnest(contexts) u(context)) c(path)) p
                   cross join unnest(p.first, p.last) with ordinality h(heading, other, level)) h
             where h.shared);
 
 comment on function retrieval._shared_context(text[]) is
-'The leading headings that all contexts share, as a context, or an empty text.';
+'The leading headings that all contexts share, as a context, or an empty text. What follows the first line of a context is no heading.';
 
 create or replace function retrieval._passages(
     collection retrieval.collections, chunk_ids bigint[], scores double precision[], before integer, after integer)
@@ -6648,7 +6709,7 @@ begin
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = v.document_id
          cross join lateral (
              select min(c.position) as first_position, max(c.position) as last_position,
-                    case when min(c.context) = max(c.context) then min(c.context) else retrieval._shared_context(array_agg(c.context)) end as context,
+                    case when min(c.context) = max(c.context) then split_part(min(c.context), E''\n'', 1) else retrieval._shared_context(array_agg(c.context)) end as context,
                     case when count(*) = count(c.end_offset - c.start_offset) then min(c.start_offset) end as start_offset,
                     max(c.end_offset) as end_offset
              from retrieval.chunks c

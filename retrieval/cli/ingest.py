@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,21 @@ def ingest(
     text_config: Annotated[
         str, typer.Option(help="Text-search configuration of a new collection.")
     ] = "english",
+    contextualise: Annotated[
+        bool,
+        typer.Option(
+            "--contextualise",
+            help="Let a language model write where each chunk stands in its document.",
+        ),
+    ] = False,
+    chat_model: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RETRIEVAL_CHAT_MODEL",
+            help="That language model, by the name that its server has for it.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Store files and folders; what has not changed is skipped, what has is replaced."""
@@ -31,7 +46,9 @@ def ingest(
         if collection not in {each.name for each in retriever.collections()}:
             embedder = create_embedder(model) if model else None
             retriever.create_collection(collection, embedder=embedder, text_config=text_config)
-        report = ingest_with_progress(retriever, collection, paths)
+        report = ingest_with_progress(
+            retriever, collection, paths, contextualise=contextualise, chat=chat_model
+        )
     if json:
         print_json(report.as_json())
     else:
@@ -41,7 +58,7 @@ def ingest(
 
 
 def ingest_with_progress(
-    retriever: Retriever, collection: str, sources: Sequence[Source]
+    retriever: Retriever, collection: str, sources: Sequence[Source], **options: Any
 ) -> IngestReport:
     """Ingest while a bar on the error stream shows how far it is."""
     with progress_bar() as bar:
@@ -50,4 +67,5 @@ def ingest_with_progress(
             collection,
             sources,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            **options,
         )

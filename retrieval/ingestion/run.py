@@ -19,6 +19,7 @@ from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput, LoadError, ModelUnavailable, NotReady
 from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.ingestion.chunk import chunk_document, embedding_text
+from retrieval.ingestion.contexts import ContextWriter
 from retrieval.ingestion.fill import fill_space
 from retrieval.ingestion.load import find_files, load_documents
 from retrieval.ingestion.normalise import is_storable, normalise_text
@@ -51,8 +52,11 @@ class IngestRun:
         sources: Iterable[Source] | Source,
         known_spaces: KnownSpaces,
         on_progress: Progress | None = None,
+        *,
+        contexts: ContextWriter | None = None,
     ) -> None:
         self.collection = collection
+        self._contexts = contexts
         self.report = IngestReport()
         self._known_spaces = known_spaces
         self._on_progress = on_progress or (lambda done, total: None)
@@ -72,6 +76,8 @@ class IngestRun:
         while batch := (yield Compute(lambda: next(batches, None))):
             known = yield Query(partial(self._known_hashes, batch=batch))
             prepared = yield Compute(partial(self._prepare, batch, known))
+            if self._contexts:
+                prepared = yield from self._contexts.steps(prepared, self._embedder)
             yield from self._embed_and_store(prepared, known)
             self._on_progress(self.report.done, self.total)
         self._on_progress(self.report.done, self.total)  # with what failed after the last batch
@@ -81,6 +87,8 @@ class IngestRun:
         yield Query(self._finish)
         if self.report.chunks or filled:
             yield from self._calibrate()
+        if self._contexts and self._contexts.warning:
+            self.report.warnings.append(self._contexts.warning)
         return self.report
 
     def _learn_spaces(self) -> Steps[None]:
@@ -160,11 +168,14 @@ class IngestRun:
         self, batch: Sequence[Document], known: dict[str, str | None]
     ) -> list[PreparedDocument]:
         """Chunk the documents that are new or have changed."""
-        embedder = self._embedder
+        contexts, embedder = self._contexts, self._embedder
+        if contexts:
+            embedder = contexts.room_beside(embedder)
         prepared = []
         for document in batch:
             try:
                 digest = content_hash(document, embedder.max_tokens)
+                digest = contexts.content_hash(digest) if contexts else digest
             except (TypeError, ValueError) as error:
                 self._fail(document.key, f"metadata is not JSON: {error}")
                 continue

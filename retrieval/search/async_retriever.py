@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from retrieval import database, generation, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
-from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
+from retrieval.ingestion import ContextWriter, IngestReport, IngestRun, Progress, Source
 from retrieval.search import statements
 from retrieval.search.async_search_methods import AsyncSearchMethods
 from retrieval.search.results import CollectionSummary
@@ -123,6 +123,8 @@ class AsyncRetriever(AsyncSearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        contextualise: bool = False,
+        chat: generation.ChatModel | str | None = None,
         on_progress: Progress | None = None,
         connection: Caller = None,
     ) -> IngestReport:
@@ -131,10 +133,17 @@ class AsyncRetriever(AsyncSearchMethods):
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
         `on_progress(done, total)` counts documents.
+
+        With `contextualise` a language model (`chat`, else that of the settings) writes where each
+        chunk stands in its document; that is embedded and indexed with the chunk, and kept, so that
+        it is asked only once. The report warns of chunks that the model did not answer for.
         """
+        contexts = ContextWriter(chat) if contextualise else None
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = await asyncio.to_thread(IngestRun, collection, sources, self._spaces, on_progress)
+        run = await asyncio.to_thread(
+            IngestRun, collection, sources, self._spaces, on_progress, contexts=contexts
+        )
         return await self._drive(run.steps(), connection)
 
     async def delete(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from retrieval import database, generation, orm
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
-from retrieval.ingestion import IngestReport, IngestRun, Progress, Source
+from retrieval.ingestion import ContextWriter, IngestReport, IngestRun, Progress, Source
 from retrieval.search import statements
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
@@ -117,6 +117,8 @@ class Retriever(SearchMethods):
         collection: str,
         sources: Iterable[Source] | Source,
         *,
+        contextualise: bool = False,
+        chat: generation.ChatModel | str | None = None,
         on_progress: Progress | None = None,
         connection: Connection | Session | None = None,
     ) -> IngestReport:
@@ -125,10 +127,15 @@ class Retriever(SearchMethods):
         Documents are stored whole, some at a time, each batch in a transaction of its own unless a
         connection is given. What cannot be read or stored is named in the report; the rest goes on.
         `on_progress(done, total)` counts documents.
+
+        With `contextualise` a language model (`chat`, else that of the settings) writes where each
+        chunk stands in its document; that is embedded and indexed with the chunk, and kept, so that
+        it is asked only once. The report warns of chunks that the model did not answer for.
         """
+        contexts = ContextWriter(chat) if contextualise else None
         # another process may have made another space the active one
         self._spaces.forget(collection)
-        run = IngestRun(collection, sources, self._spaces, on_progress)
+        run = IngestRun(collection, sources, self._spaces, on_progress, contexts=contexts)
         return self._drive(run.steps(), connection)
 
     def delete(
