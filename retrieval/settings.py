@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     model: str | None = Field(
         default=None, description="Embedding model of new collections; without it the default one."
     )
+    backend: str = Field(
+        default="torch",
+        description="What computes the vectors of models on this machine: torch, torch-bfloat16, "
+        "onnx, onnx-int8, openvino or openvino-bfloat16.",
+    )
     reranker: str | None = Field(
         default=None,
         description="Reranker of searches that ask for one unnamed; without it the default one.",

@@ -88,8 +88,8 @@ def written(retriever: Retriever) -> list[str]:
     return [each.context.partition("\n")[2] for each in chunks(retriever)]
 
 
-def found(retriever: Retriever, query: str) -> list[str]:
-    return [hit.content for hit in retriever.search("handbook", query, legs=["keyword"])]
+def found(retriever: Retriever, query: str, **options: Any) -> list[str]:
+    return [hit.content for hit in retriever.search("handbook", query, legs=["keyword"], **options)]
 
 
 # What is stored
@@ -104,7 +104,7 @@ def test_a_context_is_indexed_and_embedded_but_no_content(
     stored = chunks(retriever)
     assert stored[2].context == "Animals > Part 0\nAbout the polar bear."
     assert all("polar" not in each.content for each in stored)
-    assert len(found(retriever, "polar bear")) == len(stored) == len(endpoint.asked)
+    assert len(found(retriever, "polar bear", max_results=99)) == len(stored) == len(endpoint.asked)
     (hit, *_) = retriever.search("handbook", embedding_text(*stored[2]), legs=["semantic"])
     assert hit.score > 0.999 and hit.content == stored[2].content
     # headings are shown, what was written is not
