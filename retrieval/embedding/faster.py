@@ -29,6 +29,8 @@ EXAMPLES = ["an example", "A second one, of a few more words."]
 CHECKED = ["Is it?", "What was exported must compute the same for other texts.", "Yes"]
 LEAST_COSINE = 0.9
 
+EXPORTERS_LOGGERS = ("", "torch.onnx")
+
 
 def use_backend(encoder: Any, backend: Backend) -> None:
     """Replace the transformers of an encoder; ModelUnavailable, a reason alone, if it cannot be.
@@ -44,7 +46,7 @@ def use_backend(encoder: Any, backend: Backend) -> None:
     for each in found:
         expected = _output(each, CHECKED)
         try:
-            with quiet(), _quiet_root():
+            with quiet(), _quiet_exporters():
                 each.model = _replacement(each, backend)
         except ModelUnavailable:
             raise
@@ -126,7 +128,7 @@ def _onnx(whole: Any, example: Any, names: Sequence[str], name: str, int8: bool)
     session = onnxruntime.InferenceSession(
         str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
     )
-    return lambda inputs: session.run(None, inputs)[0]  # type: ignore[no-any-return]
+    return lambda inputs: session.run(None, inputs)[0]
 
 
 def _to_onnx(whole: Any, example: Any, names: Sequence[str], folder: Path) -> None:
@@ -224,14 +226,16 @@ def _check(found: NDArray[Any], expected: NDArray[Any]) -> None:
 
 
 @contextmanager
-def _quiet_root() -> Iterator[None]:
-    """Keep a library that logs through the root logger from setting one up."""
-    root, handler = logging.getLogger(), logging.NullHandler()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.ERROR)
+def _quiet_exporters() -> Iterator[None]:
+    """Hide what exporters log; one does so by the root logger, and would set it up by that."""
+    loggers = [logging.getLogger(name) for name in EXPORTERS_LOGGERS]
+    levels, handler = [each.level for each in loggers], logging.NullHandler()
+    for each in loggers:
+        each.addHandler(handler)
+        each.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        root.setLevel(level)
-        root.removeHandler(handler)
+        for each, level in zip(loggers, levels, strict=True):
+            each.removeHandler(handler)
+            each.setLevel(level)
