@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     model: str | None = Field(
         default=None, description="Embedding model of new collections; without it the default one."
     )
+    backend: str = Field(
+        default="torch",
+        description="What computes the vectors of models on this machine: torch, torch-bfloat16, "
+        "onnx, onnx-int8, openvino or openvino-bfloat16.",
+    )
     reranker: str | None = Field(
         default=None,
         description="Reranker of searches that ask for one unnamed; without it the default one.",
@@ -85,6 +90,16 @@ class Settings(BaseSettings):
     )
     chat_max_retries: int = Field(
         default=2, ge=0, description="How often a question that may yet succeed is sent again."
+    )
+    chat_concurrency: int = Field(
+        default=4,
+        gt=0,
+        description="How many requests for the contexts of chunks are under way at once.",
+    )
+    chat_document_tokens: int = Field(
+        default=8_000,
+        ge=100,
+        description="The most tokens of a document that a request for a chunk's context holds.",
     )
     embedding_cache_bytes: int = Field(
         default=1024 * 1024 * 1024,

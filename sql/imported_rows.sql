@@ -1,14 +1,5 @@
 -- How the rows of a table or view read as embeddings of a collection's chunks, and what can be wrong with them.
 
--- What the model sees of a chunk: title, context and content, on lines of their own.
-create or replace function retrieval._embedded_text_hash(title text, context text, content text)
-    returns bytea
-    language sql stable parallel safe
-    return sha256(convert_to(concat_ws(E'\n', nullif(title, ''), nullif(context, ''), nullif(content, '')), 'UTF8'));
-
-comment on function retrieval._embedded_text_hash(text, text, text) is
-'What stands for the text of a chunk in the embedding cache and in exports: the SHA-256 of its UTF-8.';
-
 create or replace function retrieval._column_type(table_name regclass, parameter text, column_name text)
     returns text
     language plpgsql stable

@@ -105,6 +105,7 @@ where e.extname = 'vector';
 \ir imported_rows.sql
 \ir import_embeddings.sql
 \ir export_embeddings.sql
+\ir cached_contexts.sql
 \ir neighbouring_chunks.sql
 \ir passages.sql
 \ir highlight.sql

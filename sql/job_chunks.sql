@@ -1,11 +1,13 @@
 -- What is to be embedded for jobs that were claimed.
 
-create or replace function retrieval._chunk_hash(title text, context text, content text)
+-- What the model sees of a chunk: title, context and content, on lines of their own.
+create or replace function retrieval._embedded_text_hash(title text, context text, content text)
     returns bytea
-    language sql immutable parallel safe
-    return sha256(convert_to(concat_ws(E'\x1f', coalesce(title, ''), context, content), 'UTF8'));
+    language sql stable parallel safe
+    return sha256(convert_to(concat_ws(E'\n', nullif(title, ''), nullif(context, ''), nullif(content, '')), 'UTF8'));
 
-comment on function retrieval._chunk_hash(text, text, text) is 'What the model sees of a chunk, as a hash.';
+comment on function retrieval._embedded_text_hash(text, text, text) is
+'What stands for the text of a chunk in the embedding cache and in exports: the SHA-256 of its UTF-8.';
 
 create or replace function retrieval.job_chunks(job_ids bigint[])
     returns table (chunk_id bigint, title text, context text, content text, text_hash bytea, modality text, document_key text, source text)
@@ -25,7 +27,7 @@ begin
     loop
         target := queued.space;
         return query execute format(
-            'select c.chunk_id, c.title, c.context, c.content, retrieval._chunk_hash(c.title, c.context, c.content),
+            'select c.chunk_id, c.title, c.context, c.content, retrieval._embedded_text_hash(c.title, c.context, c.content),
                     c.modality, d.document_key, d.source
              from retrieval.chunks c
              join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id

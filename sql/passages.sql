@@ -19,13 +19,13 @@ create or replace function retrieval._shared_context(contexts text[])
     language sql immutable
     return (select coalesce(string_agg(h.heading, ' > ' order by h.level), '')
             from (select h.heading, h.level, bool_and(h.heading is not distinct from h.other) over (order by h.level) as shared
-                  from (select min(string_to_array(c.context, ' > ')) as first, max(string_to_array(c.context, ' > ')) as last
-                        from unnest(contexts) c(context)) p
+                  from (select min(c.path) as first, max(c.path) as last
+                        from (select string_to_array(split_part(u.context, E'\n', 1), ' > ') from unnest(contexts) u(context)) c(path)) p
                   cross join unnest(p.first, p.last) with ordinality h(heading, other, level)) h
             where h.shared);
 
 comment on function retrieval._shared_context(text[]) is
-'The leading headings that all contexts share, as a context, or an empty text.';
+'The leading headings that all contexts share, as a context, or an empty text. What follows the first line of a context is no heading.';
 
 create or replace function retrieval._passages(
     collection retrieval.collections, chunk_ids bigint[], scores double precision[], before integer, after integer)
@@ -59,7 +59,7 @@ begin
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = v.document_id
          cross join lateral (
              select min(c.position) as first_position, max(c.position) as last_position,
-                    case when min(c.context) = max(c.context) then min(c.context) else retrieval._shared_context(array_agg(c.context)) end as context,
+                    case when min(c.context) = max(c.context) then split_part(min(c.context), E''\n'', 1) else retrieval._shared_context(array_agg(c.context)) end as context,
                     case when count(*) = count(c.end_offset - c.start_offset) then min(c.start_offset) end as start_offset,
                     max(c.end_offset) as end_offset
              from retrieval.chunks c

@@ -12,7 +12,7 @@ begin
              for share of c)
          select l.chunk_id
          from locked l join unnest($1, $2) g(chunk_id, text_hash) using (chunk_id)
-         where retrieval._chunk_hash(l.title, l.context, l.content) = g.text_hash
+         where retrieval._embedded_text_hash(l.title, l.context, l.content) = g.text_hash
          order by l.chunk_id', (retrieval._collection(collection)).collection_id) using chunk_ids, text_hashes;
 end;
 $$;

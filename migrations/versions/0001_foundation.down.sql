@@ -1,5 +1,6 @@
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
 drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.query_adapters,
+drop table retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
     retrieval.metadata_indexes, retrieval.chunks, retrieval.documents, retrieval.collections cascade;
@@ -37,7 +38,9 @@ drop function if exists retrieval._check_imported_keys;
 drop function if exists retrieval._row_name;
 drop function if exists retrieval._imported_rows;
 drop function if exists retrieval._column_type;
-drop function if exists retrieval._embedded_text_hash;
+drop function if exists retrieval.trim_context_cache;
+drop function if exists retrieval.cache_contexts;
+drop function if exists retrieval.cached_contexts;
 drop function if exists retrieval.trim_embedding_cache;
 drop function if exists retrieval.cache_token_embeddings;
 drop function if exists retrieval.cache_sparse_embeddings;
@@ -52,7 +55,7 @@ drop function if exists retrieval.fail_job;
 drop function if exists retrieval.finish_jobs;
 drop function if exists retrieval.unchanged_chunks;
 drop function if exists retrieval.job_chunks;
-drop function if exists retrieval._chunk_hash;
+drop function if exists retrieval._embedded_text_hash;
 drop function if exists retrieval.release_jobs;
 drop function if exists retrieval.extend_jobs;
 drop function if exists retrieval.claim_jobs;

@@ -330,6 +330,14 @@ create unlogged table retrieval.finished_jobs (
 );
 
 create index finished_jobs_space_id_index on retrieval.finished_jobs (space_id, finished_at);
+-- what a language model wrote costs money to be written again
+create table retrieval.context_cache (
+    digest bytea not null,
+    context text not null,
+    used_at timestamptz not null default now(),
+    constraint context_cache_pkey primary key (digest)
+);
+
 
 -- Tables whose rows a collection follows; see retrieval.attach_table. The table is found by its triggers, whatever its name is by
 -- now: table_name is the one that it had, and the source of its documents.
@@ -6926,12 +6934,14 @@ comment on function retrieval.release_jobs(text, interval) is
 -- begin sql/job_chunks.sql
 -- What is to be embedded for jobs that were claimed.
 
-create or replace function retrieval._chunk_hash(title text, context text, content text)
+-- What the model sees of a chunk: title, context and content, on lines of their own.
+create or replace function retrieval._embedded_text_hash(title text, context text, content text)
     returns bytea
-    language sql immutable parallel safe
-    return sha256(convert_to(concat_ws(E'\x1f', coalesce(title, ''), context, content), 'UTF8'));
+    language sql stable parallel safe
+    return sha256(convert_to(concat_ws(E'\n', nullif(title, ''), nullif(context, ''), nullif(content, '')), 'UTF8'));
 
-comment on function retrieval._chunk_hash(text, text, text) is 'What the model sees of a chunk, as a hash.';
+comment on function retrieval._embedded_text_hash(text, text, text) is
+'What stands for the text of a chunk in the embedding cache and in exports: the SHA-256 of its UTF-8.';
 
 create or replace function retrieval.job_chunks(job_ids bigint[])
     returns table (chunk_id bigint, title text, context text, content text, text_hash bytea, modality text, document_key text, source text)
@@ -6951,7 +6961,7 @@ begin
     loop
         target := queued.space;
         return query execute format(
-            'select c.chunk_id, c.title, c.context, c.content, retrieval._chunk_hash(c.title, c.context, c.content),
+            'select c.chunk_id, c.title, c.context, c.content, retrieval._embedded_text_hash(c.title, c.context, c.content),
                     c.modality, d.document_key, d.source
              from retrieval.chunks c
              join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
@@ -6982,7 +6992,7 @@ begin
              for share of c)
          select l.chunk_id
          from locked l join unnest($1, $2) g(chunk_id, text_hash) using (chunk_id)
-         where retrieval._chunk_hash(l.title, l.context, l.content) = g.text_hash
+         where retrieval._embedded_text_hash(l.title, l.context, l.content) = g.text_hash
          order by l.chunk_id', (retrieval._collection(collection)).collection_id) using chunk_ids, text_hashes;
 end;
 $$;
@@ -7272,17 +7282,60 @@ comment on function retrieval.trim_embedding_cache(bigint) is
 'Removes what was used longest ago from the embedding cache, until it holds no more than so many bytes; returns how many embeddings.';
 -- end
 
+-- begin sql/cached_contexts.sql
+-- What a language model wrote of where a chunk stands in its document, so that nothing is asked twice.
+
+create or replace function retrieval.cached_contexts(digests bytea[])
+    returns table (digest bytea, context text)
+    language plpgsql
+as $$
+begin
+    -- to the day: a cache that is read often must not be written as often; and a reader waits for nobody
+    with due as (
+        select c.digest
+        from retrieval.context_cache c
+        where c.digest = any (digests) and c.used_at < now() - interval '1 day'
+        for no key update skip locked)
+    update retrieval.context_cache c set used_at = now()
+    from due d
+    where c.digest = d.digest;
+    return query
+        select c.digest, c.context from retrieval.context_cache c where c.digest = any (digests);
+end;
+$$;
+
+comment on function retrieval.cached_contexts(bytea[]) is
+'The contexts that the cache holds, in no order; each is named by the SHA-256 of what the language model was asked.';
+
+create or replace function retrieval.cache_contexts(digests bytea[], contexts text[])
+    returns void
+    language sql
+begin atomic
+    insert into retrieval.context_cache (digest, context)
+    select distinct on (c.digest) c.digest, c.context
+    from unnest(digests, contexts) c(digest, context)
+    order by c.digest  -- so that two writers cannot deadlock
+    on conflict (digest) do update set used_at = excluded.used_at;
+end;
+
+comment on function retrieval.cache_contexts(bytea[], text[]) is
+'Puts contexts into the cache, each under the digest at its place. One that is there already stays as it is: two processes then store the same.';
+
+create or replace function retrieval.trim_context_cache(unused_for interval default '0')
+    returns bigint
+    language sql
+begin atomic
+    with removed as (
+        delete from retrieval.context_cache c where c.used_at <= now() - unused_for returning 1)
+    select count(*) from removed;
+end;
+
+comment on function retrieval.trim_context_cache(interval) is
+'Removes the contexts that no ingestion has used for so long (to the day), by default all of them, and returns how many. Nothing else removes any: a document that is deleted leaves what was written of it here.';
+-- end
+
 -- begin sql/imported_rows.sql
 -- How the rows of a table or view read as embeddings of a collection's chunks, and what can be wrong with them.
-
--- What the model sees of a chunk: title, context and content, on lines of their own.
-create or replace function retrieval._embedded_text_hash(title text, context text, content text)
-    returns bytea
-    language sql stable parallel safe
-    return sha256(convert_to(concat_ws(E'\n', nullif(title, ''), nullif(context, ''), nullif(content, '')), 'UTF8'));
-
-comment on function retrieval._embedded_text_hash(text, text, text) is
-'What stands for the text of a chunk in the embedding cache and in exports: the SHA-256 of its UTF-8.';
 
 create or replace function retrieval._column_type(table_name regclass, parameter text, column_name text)
     returns text
@@ -7517,6 +7570,7 @@ begin
     end if;
     imported := retrieval._store_imported(target, imported_rows, embedding_type);
     missing := retrieval._count_missing(target);
+    perform retrieval._enqueue_missing(target);  -- what is there now needs no worker
     return next;
 end;
 $$;
@@ -7649,13 +7703,13 @@ create or replace function retrieval._shared_context(contexts text[])
     language sql immutable
     return (select coalesce(string_agg(h.heading, ' > ' order by h.level), '')
             from (select h.heading, h.level, bool_and(h.heading is not distinct from h.other) over (order by h.level) as shared
-                  from (select min(string_to_array(c.context, ' > ')) as first, max(string_to_array(c.context, ' > ')) as last
-                        from unnest(contexts) c(context)) p
+                  from (select min(c.path) as first, max(c.path) as last
+                        from (select string_to_array(split_part(u.context, E'\n', 1), ' > ') from unnest(contexts) u(context)) c(path)) p
                   cross join unnest(p.first, p.last) with ordinality h(heading, other, level)) h
             where h.shared);
 
 comment on function retrieval._shared_context(text[]) is
-'The leading headings that all contexts share, as a context, or an empty text.';
+'The leading headings that all contexts share, as a context, or an empty text. What follows the first line of a context is no heading.';
 
 create or replace function retrieval._passages(
     collection retrieval.collections, chunk_ids bigint[], scores double precision[], before integer, after integer)
@@ -7689,7 +7743,7 @@ begin
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = v.document_id
          cross join lateral (
              select min(c.position) as first_position, max(c.position) as last_position,
-                    case when min(c.context) = max(c.context) then min(c.context) else retrieval._shared_context(array_agg(c.context)) end as context,
+                    case when min(c.context) = max(c.context) then split_part(min(c.context), E''\n'', 1) else retrieval._shared_context(array_agg(c.context)) end as context,
                     case when count(*) = count(c.end_offset - c.start_offset) then min(c.start_offset) end as start_offset,
                     max(c.end_offset) as end_offset
              from retrieval.chunks c

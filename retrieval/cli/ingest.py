@@ -54,6 +54,21 @@ def ingest(
     chunk_tokens: ChunkTokens = None,
     chunk_overlap: ChunkOverlap = None,
     breakpoint_percentile: BreakpointPercentile = None,
+    contextualise: Annotated[
+        bool,
+        typer.Option(
+            "--contextualise",
+            help="Let a language model write where each chunk stands in its document.",
+        ),
+    ] = False,
+    chat_model: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RETRIEVAL_CHAT_MODEL",
+            help="That language model, by the name that its server has for it.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Store files and folders; what has not changed is skipped, what has is replaced.
@@ -84,6 +99,8 @@ def ingest(
             detect_language=detect_language,
             prune=prune,
             dry_run=dry_run,
+            contextualise=contextualise,
+            chat=chat_model,
             connection=connection,
         )
     if json:

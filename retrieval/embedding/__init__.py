@@ -1,5 +1,6 @@
 """Embedding models: what they must offer, the ones there are, and how to tell them apart."""
 
+from retrieval.embedding.backend import BACKENDS, Backend
 from retrieval.embedding.create import create_embedder
 from retrieval.embedding.embedder import (
     Embedder,
@@ -23,9 +24,11 @@ from retrieval.embedding.signature import Signature
 from retrieval.embedding.sparse_encoder import SparseEncoderEmbedder
 
 __all__ = [
+    "BACKENDS",
     "DEFAULT_MODEL",
     "HASHING_MODEL",
     "KINDS",
+    "Backend",
     "Embedder",
     "Embedding",
     "Embeddings",

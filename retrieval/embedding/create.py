@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from retrieval.embedding.backend import checked_backend
 from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.encoder import EncoderEmbedder
 from retrieval.embedding.hashing import HASHING_EMBEDDERS, HASHING_MODEL
@@ -21,7 +22,11 @@ ENCODER_EMBEDDERS: dict[Kind, type[EncoderEmbedder[Any, Any]]] = {
 
 
 def create_embedder(
-    model: str | None = None, *, kind: Kind = "dense", dimensions: int | None = None
+    model: str | None = None,
+    *,
+    kind: Kind = "dense",
+    dimensions: int | None = None,
+    backend: str | None = None,
 ) -> Embedder:
     """Return the embedder of a model's name, without loading the model.
 
@@ -31,18 +36,22 @@ def create_embedder(
 
     `dimensions` keeps the first ones of a dense model, which suits those that were trained for it.
     For the other kinds it can only be what the model has.
+
+    `backend` is what computes the vectors of a folder or an id on the hub, one of BACKENDS; None is
+    that of the settings.
     """
     kind = checked_kind(kind)
+    backend = checked_backend(backend)
     if model is None:
         if kind != "dense":
             raise InvalidInput(f"there is no default model for kind {kind}: name one")
-        return SentenceTransformerEmbedder(dimensions=dimensions)
+        return SentenceTransformerEmbedder(dimensions=dimensions, backend=backend)
     name, colon, rest = model.partition(":")
     if name == HASHING_MODEL:
         return _hashing_embedder(model, rest if colon else None, kind, dimensions)
     if name == OPENAI and colon:
         return _openai_embedder(rest, kind, dimensions)
-    return ENCODER_EMBEDDERS[kind](model, dimensions=dimensions)
+    return ENCODER_EMBEDDERS[kind](model, dimensions=dimensions, backend=backend)
 
 
 def _hashing_embedder(

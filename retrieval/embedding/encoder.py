@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from retrieval.document import MODALITIES, Modality
+from retrieval.embedding.backend import Backend, checked_backend, library_of, precision_of
 from retrieval.embedding.declared import declared, document_tokenizer
 from retrieval.embedding.embedder import Floats, Progress
 from retrieval.embedding.kinds import Kind
@@ -17,7 +18,7 @@ from retrieval.embedding.locate import Location, local_folder, snapshot_folder
 from retrieval.embedding.signature import Signature
 from retrieval.embedding.tokens import TokenCounter, token_counter
 from retrieval.embedding.weights import weights_sha256
-from retrieval.errors import InvalidInput
+from retrieval.errors import InvalidInput, ModelUnavailable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,6 +44,9 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
 
     `model` is a folder or an id on the hub. A model that is already on this machine is used as
     it is, without asking the hub for a newer one: vectors would change under the reader.
+
+    `backend` is one of BACKENDS, None that of the settings; all but the ones of torch compute on
+    the CPU, by an export of the model that is kept in the data directory.
     """
 
     kind: ClassVar[Kind]
@@ -54,13 +58,15 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
         dimensions: int | None = None,
         device: str | None = None,
         batch_size: int = 32,
+        backend: str | None = None,
     ) -> None:
         if dimensions is not None and dimensions < 1:
             raise InvalidInput(f"dimensions must be at least 1, not {dimensions}")
         folder = local_folder(model)
         self.model = str(folder) if folder else model
         self._dimensions = dimensions
-        self._device = device
+        self._backend = checked_backend(backend)
+        self._device = _device(device, self._backend)
         self._options = {"batch_size": batch_size, "show_progress_bar": False}
         self._lock = Lock()
         self._loaded: _LoadedEncoder | None = None
@@ -144,6 +150,8 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
 
     def _load_now(self) -> _LoadedEncoder:
         location, encoder = load_encoder(self.model, self.kind, self._device)
+        if self._backend != "torch":
+            self._use_backend(encoder)
         probes = self._vectors(self._encode(encoder.encode_document, as_texts(encoder, PROBES)))
         dimensions = probes.shape[1]
         if self._dimensions not in (None, dimensions):
@@ -152,6 +160,16 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
         counter = token_counter(document_tokenizer(encoder))
         said = declared(encoder, counter)
         return _LoadedEncoder(encoder, counter, self._signature(location, encoder, probes, said))
+
+    def _use_backend(self, encoder: Any) -> None:
+        from retrieval.embedding.faster import use_backend
+
+        try:
+            use_backend(encoder, self._backend)
+        except ModelUnavailable as error:
+            raise ModelUnavailable(
+                f"model {self.model!r} cannot be run with backend {self._backend}: {error}"
+            ) from error
 
     def _signature(
         self, location: Location, encoder: Any, probes: Floats, said: Mapping[str, Any]
@@ -165,7 +183,7 @@ class EncoderEmbedder(ABC, Generic[One, Several]):
             weights_sha256=weights_sha256(folder) if folder else None,
             dimensions=probes.shape[1],
             normalised=bool(np.allclose(lengths, 1, atol=1e-2)),
-            options=self._settings(encoder),
+            options={**self._settings(encoder), **precision_of(self._backend)},
             **said,
         )
 
@@ -178,6 +196,14 @@ def as_texts(encoder: Any, texts: Iterable[str]) -> list[Any]:
     """
     wrap = set(encoder.modalities) != {"text"}
     return [{"text": text} if wrap else text for text in texts]
+
+
+def _device(device: str | None, backend: Backend) -> str | None:
+    if library_of(backend) == "torch":
+        return device
+    if device not in (None, "cpu"):
+        raise InvalidInput(f"backend {backend} computes on the CPU, not on device {device!r}")
+    return "cpu"
 
 
 def _slices_by_length(texts: Sequence[str]) -> Iterator[list[int]]:

@@ -27,8 +27,11 @@ class SentenceTransformerEmbedder(EncoderEmbedder[Floats, Floats]):
         dimensions: int | None = None,
         device: str | None = None,
         batch_size: int = 32,
+        backend: str | None = None,
     ) -> None:
-        super().__init__(model, dimensions=dimensions, device=device, batch_size=batch_size)
+        super().__init__(
+            model, dimensions=dimensions, device=device, batch_size=batch_size, backend=backend
+        )
 
     def _encode(self, encode: Callable[..., Any], texts: list[Any]) -> Floats:
         rows = encode(

@@ -6,6 +6,7 @@ from typing import Any
 
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, Embedding, Kind, Signature, create_embedder
+from retrieval.embedding.backend import backend_for
 from retrieval.errors import InvalidInput, NotFound, RetrievalError, SpaceMismatch
 
 
@@ -122,10 +123,11 @@ def _fitting(embedders: Iterable[Embedder], given: Embedder | None, row: Any) ->
 
 def _created(row: Any) -> Embedder:
     """An embedder by the name of a space's model, shortened where the space is."""
-    embedder = create_embedder(row.model, kind=row.kind)
+    options = {"kind": row.kind, "backend": backend_for(row.signature)}
+    embedder = create_embedder(row.model, **options)
     if row.kind != "dense" or embedder.dimensions == row.dimensions:
         return embedder
-    return create_embedder(row.model, kind=row.kind, dimensions=row.dimensions)
+    return create_embedder(row.model, dimensions=row.dimensions, **options)
 
 
 def check_signature(embedder: Embedder, space: str, signature: Mapping[str, Any]) -> None:

@@ -31,10 +31,13 @@ class SparseEncoderEmbedder(EncoderEmbedder[SparseVector, list[SparseVector]]):
         dimensions: int | None = None,
         device: str | None = None,
         batch_size: int = 32,
+        backend: str | None = None,
     ) -> None:
         if max_nonzeros is not None and max_nonzeros < 1:
             raise InvalidInput(f"max_nonzeros must be at least 1, not {max_nonzeros}")
-        super().__init__(model, dimensions=dimensions, device=device, batch_size=batch_size)
+        super().__init__(
+            model, dimensions=dimensions, device=device, batch_size=batch_size, backend=backend
+        )
         self._max_nonzeros = max_nonzeros
 
     def _encode(self, encode: Callable[..., Any], texts: list[Any]) -> list[SparseVector]:

@@ -68,6 +68,10 @@ class ChatModel:
             url_setting="RETRIEVAL_CHAT_BASE_URL",
         )
 
+    def check(self) -> None:
+        """Raise what is wrong with the set-up here: no package, no key, no usable address."""
+        _ = self._server.client
+
     def complete(self, messages: Sequence[Message]) -> Completion:
         """Return what the model writes."""
         client = self._server.client

@@ -54,7 +54,8 @@ def draft_of_hit(hit: Found) -> Draft:
         number=0,
         document_key=hit.document_key,
         title=hit.title,
-        context=getattr(hit, "context", None) or "",
+        # below its first line is what a language model wrote, for the index alone
+        context=(getattr(hit, "context", None) or "").partition("\n")[0],
         content=hit.content.strip("\n"),
         positions=_positions(hit),
     )

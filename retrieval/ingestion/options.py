@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from retrieval.chunking import Chunking
+from retrieval.ingestion.contexts import ContextWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,5 +12,6 @@ class IngestOptions:
 
     chunking: Chunking | None = None
     detect_language: bool = False
+    contexts: ContextWriter | None = None
     prune: bool = False
     dry_run: bool = False

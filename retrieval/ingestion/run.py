@@ -89,6 +89,8 @@ class IngestRun:
             self.report.pruned = yield Query(self._prune_now)
         if not self._options.dry_run:
             yield from self._complete()
+        if self._options.contexts and self._options.contexts.warning:
+            self.report.warnings.append(self._options.contexts.warning)
         return self.report
 
     def _pipeline(self) -> Steps[None]:
@@ -165,6 +167,12 @@ class IngestRun:
         )
         return searched_first[0].embedder if searched_first else HashingEmbedder()
 
+    @property
+    def _cutting_embedder(self) -> Embedder:
+        """The embedder with the room that written contexts leave."""
+        contexts = self._options.contexts
+        return contexts.room_beside(self._embedder) if contexts else self._embedder
+
     # Reading
 
     def _read(self, batches: Iterator[list[Document]]) -> Steps[Batch | None]:
@@ -175,6 +183,8 @@ class IngestRun:
         keys = [each.key for each in documents]
         known = yield Query(lambda connection: stored_hashes(connection, self.collection, keys))
         prepared = yield Compute(partial(self._prepare, documents, known))
+        if self._options.contexts and not self._options.dry_run:
+            prepared = yield from self._options.contexts.steps(prepared, self._embedder)
         return Batch(prepared, known)
 
     def _batches(self) -> Iterator[list[Document]]:
@@ -209,12 +219,14 @@ class IngestRun:
         self, documents: Sequence[Document], known: dict[str, str | None]
     ) -> list[PreparedDocument]:
         """Chunk the documents that are new or have changed."""
-        embedder = self._embedder
+        embedder = self._cutting_embedder
         prepared = []
         for given in documents:
             try:
                 document = self._with_fitting_embedding(given)
                 digest = content_hash(document, embedder.max_tokens, self._chunking)
+                if self._options.contexts:
+                    digest = self._options.contexts.content_hash(digest)
             except InvalidInput as error:
                 self._fail(given.key, str(error))
                 continue
@@ -247,7 +259,7 @@ class IngestRun:
 
     def _chunks(self, document: Document) -> list[Chunk]:
         if document.embedding is None:
-            return chunk_document(document, self._embedder, self._chunking)
+            return chunk_document(document, self._cutting_embedder, self._chunking)
         return [Chunk(0, document.content, 0, len(document.content), "")]
 
     # Embedding

@@ -402,6 +402,17 @@ class FinishedJobs(Base):
     finished_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
+class CachedContext(Base):
+    """Where a chunk stands in its document, as a language model wrote it."""
+
+    __tablename__ = "context_cache"
+    __table_args__ = (PrimaryKeyConstraint("digest"),)
+
+    digest: Mapped[bytes]
+    context: Mapped[str]
+    used_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
 class AttachedTable(Base):
     """A table of the application whose rows are the documents of a collection."""
 

@@ -15,7 +15,14 @@ from retrieval.chunking import Chunking
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
-from retrieval.ingestion import IngestOptions, IngestReport, IngestRun, Progress, Source
+from retrieval.ingestion import (
+    ContextWriter,
+    IngestOptions,
+    IngestReport,
+    IngestRun,
+    Progress,
+    Source,
+)
 from retrieval.search import statements
 from retrieval.search.async_search_methods import AsyncSearchMethods
 from retrieval.search.results import CollectionSummary
@@ -156,6 +163,8 @@ class AsyncRetriever(AsyncSearchMethods):
         detect_language: bool = False,
         prune: bool = False,
         dry_run: bool = False,
+        contextualise: bool = False,
+        chat: generation.ChatModel | str | None = None,
         on_progress: Progress | None = None,
         connection: Caller = None,
     ) -> IngestReport:
@@ -169,11 +178,20 @@ class AsyncRetriever(AsyncSearchMethods):
         not there any more are removed. With `dry_run` nothing is written, and the report lists the
         changes. `on_progress(done, total)` counts documents; of an iterator the total is what came
         so far.
+
+        With `contextualise` a language model (`chat`, else that of the settings) writes where each
+        chunk stands in its document; that is embedded and indexed with the chunk, and kept, so that
+        it is asked only once. The report warns of chunks that the model did not answer for.
         """
+        contexts = ContextWriter(chat) if contextualise else None
         # another process may have made another space the active one
         self._spaces.forget(collection)
         options = IngestOptions(
-            chunking=chunking, detect_language=detect_language, prune=prune, dry_run=dry_run
+            chunking=chunking,
+            detect_language=detect_language,
+            contexts=contexts,
+            prune=prune,
+            dry_run=dry_run,
         )
         run = await asyncio.to_thread(
             IngestRun, collection, sources, self._spaces, options, on_progress

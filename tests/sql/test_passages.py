@@ -52,7 +52,9 @@ def random_document(chosen: random.Random) -> dict[str, Any]:
     content = TEXT * chosen.randint(1, 9)
     starts = sorted(chosen.sample(range(len(content) - 12), chosen.randint(1, 12)))
     offsets = [(start, start + chosen.randint(0, 12)) for start in starts]
-    contexts = tuple(" > ".join(chosen.choice(HEADINGS)) for _ in offsets)
+    contexts = tuple(
+        " > ".join(chosen.choice(HEADINGS)) + chosen.choice(["", "\nOf > this."]) for _ in offsets
+    )
     chunks = cut(content, *offsets, contexts=contexts)
     if chosen.random() < 0.3:
         del chosen.choice(chunks)[chosen.choice(["start_offset", "end_offset"])]
@@ -80,7 +82,7 @@ def expected_passage(document: dict[str, Any], positions: list[int]) -> dict[str
     else:
         start, end = min(starts), max(ends)
         content = document["content"][start:end]
-    levels = zip(*(piece["context"].split(" > ") for piece in pieces), strict=False)
+    levels = zip(*(piece["context"].split("\n")[0].split(" > ") for piece in pieces), strict=False)
     shared = takewhile(lambda level: len(set(level)) == 1, levels)
     return {
         "title": document["title"],
