@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from retrieval.chunking.chunking import Chunking, Strategy
@@ -25,13 +26,16 @@ from retrieval.chunking.token_counts import TokenCounts, token_counts
 from retrieval.chunking.words import word_ends
 from retrieval.document import Document
 from retrieval.embedding import Embedder
-from retrieval.errors import ConfigurationError
+from retrieval.errors import ConfigurationError, LoadError
 
 CONTEXT_SEPARATOR = " > "
 
 # Of the model's tokens: a context may take a quarter, and content gets a quarter at the least.
 LARGEST_SHARE_OF_CONTEXT = 4
 LEAST_SHARE_OF_CONTENT = 4
+
+# A document is stored in one transaction, with all its embeddings in memory.
+MOST_CHUNKS = 100_000
 
 DEFAULT = Chunking()
 
@@ -59,12 +63,14 @@ def chunk_document(
     Title, context and content together fit into the model's tokens, but for the strategy whole. A
     chunk of a PDF never goes beyond its page. A document without text is one empty chunk if it has
     a title, so that the title can be found, and none otherwise. An image is one chunk, with its
-    caption.
+    caption. Raises LoadError for a document of too many chunks.
     """
     if document.modality == "image":
         return [Chunk(0, document.content, 0, len(document.content), "")]
     cut = _Cut(document, embedder, chunking)
-    spans = list(cut.spans())
+    spans = list(islice(cut.spans(), MOST_CHUNKS + 1))
+    if len(spans) > MOST_CHUNKS:
+        raise LoadError(document.key, f"it would be cut into more than {MOST_CHUNKS:,} chunks")
     if not spans and (document.title or "").strip():
         spans = [Span(0, 0)]
     return [

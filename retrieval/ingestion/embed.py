@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from retrieval.document import Modality
+from retrieval.chunking import Chunk, embedding_text
+from retrieval.document import Document, Modality
 from retrieval.embedding import Embedding, ImageEmbedder
 from retrieval.embedding.cache import embed_documents, embed_hashed
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import LoadError
+from retrieval.ingestion.batch import Batch
 from retrieval.loading.images import image_sha256, open_image
 from retrieval.steps import Compute, Steps
 
@@ -33,6 +35,44 @@ class ChunkInput:
         if space.modality == "image":
             return self.modality == "image"
         return self.modality == "text" or self.content != ""
+
+
+def embed_batch(batch: Batch, space: KnownSpace, *, brought: bool) -> Steps[list[LoadError]]:
+    """Give a batch its embeddings in a space, and leave out the documents that are unreadable.
+
+    Where the embeddings that documents bring belong into this space, these are taken. Returns why
+    the documents were left out.
+    """
+    chunks = [
+        (position, _input(each.document, chunk, space, brought))
+        for position, each in enumerate(batch.documents)
+        for chunk in each.chunks
+    ]
+    made = yield from embed_chunks(space, [each for _, each in chunks if _is_input(each)])
+    remaining = iter(made)
+    embeddings: list[Any] = [next(remaining) if _is_input(each) else each for _, each in chunks]
+    failed = {
+        position: embedding
+        for (position, _), embedding in zip(chunks, embeddings, strict=True)
+        if isinstance(embedding, LoadError)
+    }
+    batch.embeddings[space.space_id] = embeddings
+    batch.spaces[space.space_id] = space
+    batch.leave_out(failed)
+    return list(failed.values())
+
+
+def _input(document: Document, chunk: Chunk, space: KnownSpace, brought: bool) -> Any:
+    """What the space's model is given; the embedding itself if the document brings it."""
+    if brought and document.embedding is not None:
+        return document.embedding
+    text = embedding_text(document.title, chunk.context, chunk.content)
+    given = ChunkInput(document.key, text, chunk.content, document.modality, document.source)
+    return given if given.belongs_into(space) else None
+
+
+def _is_input(given: Any) -> bool:
+    return isinstance(given, ChunkInput)
 
 
 def embed_chunks(

@@ -37,6 +37,10 @@ class IngestReport:
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def fail(self, source: str, reason: str) -> None:
+        """Note what was not stored."""
+        self.failures.append(Failure(source, reason))
+
     @property
     def done(self) -> int:
         """How many documents have been dealt with."""

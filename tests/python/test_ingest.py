@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from retrieval import Document, HashingEmbedder, InvalidInput, Retriever
 from retrieval.embedding import Embeddings
-from retrieval.ingestion import fill, run
+from retrieval.ingestion import fill, reading
 
 KEYS = Document("keys", "Rotate a key every month.")
 BACKUPS = Document("backups", "Copy the backups to another place.")
@@ -117,7 +117,7 @@ def test_a_file_that_was_only_touched_is_unchanged(retriever: Retriever, tmp_pat
 def test_a_file_of_many_documents(
     retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 2)
+    monkeypatch.setattr(reading, "BATCH_DOCUMENTS", 2)
     monkeypatch.chdir(tmp_path)
     lines = [f'{{"_id": "p{n}", "text": "Passage {n}.", "year": {2020 + n}}}' for n in range(5)]
     Path("corpus.jsonl").write_text("\n".join([*lines[:2], "{", *lines[2:], lines[0]]))
@@ -164,7 +164,7 @@ def test_documents_without_text(retriever: Retriever) -> None:
 def test_progress_counts_documents(
     retriever: Retriever, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 2)
+    monkeypatch.setattr(reading, "BATCH_DOCUMENTS", 2)
     documents = [Document(f"d{n}", f"Number {n}.") for n in range(4)]
     seen: list[tuple[int, int]] = []
     retriever.ingest(
@@ -231,7 +231,7 @@ def test_a_repeated_key_counts_once(retriever: Retriever) -> None:
 def test_several_failures_in_several_batches(
     retriever: Retriever, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 3)
+    monkeypatch.setattr(reading, "BATCH_DOCUMENTS", 3)
     good = [Document(f"d{n}", f"Number {n}.") for n in range(8)]
     bad = [Document(f"b{n}", "x", text_config="klingon") for n in range(3)]
     mixed = [document for pair in zip(good[:3], bad, strict=True) for document in pair] + good[3:]
@@ -277,7 +277,7 @@ def test_an_interruption_leaves_whole_documents(
     error: BaseException,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 4)
+    monkeypatch.setattr(reading, "BATCH_DOCUMENTS", 4)
     long = "\n\n".join(f"Paragraph {n} is about walruses and other animals." for n in range(30))
     documents = [Document(f"d{n}", f"{long} {n}") for n in range(20)]
     embedder = Interrupted(error)

@@ -9,8 +9,9 @@ import pytest
 from command_line import Run
 from sqlalchemy import text
 
-from retrieval import Document, HashingEmbedder, NotReady, Retriever
-from retrieval.ingestion import run
+from retrieval import Chunking, Document, HashingEmbedder, NotReady, Retriever
+from retrieval.chunking import chunk
+from retrieval.ingestion import reading
 
 KEYS = Document("keys", "Rotate a key every month.")
 
@@ -146,13 +147,26 @@ def test_an_embedding_needs_a_space_that_is_searched(retriever: Retriever) -> No
     assert "no space of dense ones is searched" in report.failures[0].reason
 
 
+def test_a_document_of_too_many_chunks_is_reported(
+    retriever: Retriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk, "MOST_CHUNKS", 10)
+    words = Chunking("fixed", maximum_tokens=1)
+    documents = [Document("long", "word " * 11), KEYS, Document("short", "word " * 10)]
+    report = retriever.ingest("handbook", documents, chunking=words)
+    assert [(each.source, each.reason) for each in report.failures] == [
+        ("long", "it would be cut into more than 10 chunks")
+    ]
+    assert stored(retriever) == ["keys", "short"]
+
+
 # Under way at once
 
 
 def test_an_iterator_is_read_as_it_is_stored(
     retriever: Retriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 5)
+    monkeypatch.setattr(reading, "BATCH_DOCUMENTS", 5)
     ahead = []
 
     def documents() -> Iterator[Document]:
@@ -197,7 +211,7 @@ def test_the_one_at_fault_is_found_among_many(retriever: Retriever) -> None:
 def test_an_interruption_while_embedding_keeps_what_was_stored(
     retriever: Retriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 5)
+    monkeypatch.setattr(reading, "BATCH_DOCUMENTS", 5)
     documents = [Document(f"{number:02}", f"Number {number}.") for number in range(20)]
     embedder = HashingEmbedder()
 

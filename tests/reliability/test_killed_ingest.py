@@ -17,8 +17,8 @@ PROGRAM = """
 import time
 from retrieval.cli import main
 from retrieval.embedding import HashingEmbedder
-from retrieval.ingestion import run
-run.BATCH_DOCUMENTS = 2
+from retrieval.ingestion import reading
+reading.BATCH_DOCUMENTS = 2
 embed = HashingEmbedder.embed_documents
 HashingEmbedder.embed_documents = lambda *a, **o: (time.sleep(0.02), embed(*a, **o))[1]
 main()

@@ -9,7 +9,7 @@ import pytest
 
 from retrieval import AlreadyExists, Document, HashingEmbedder, Retriever
 from retrieval.database import current_revision, head_revision, transaction, upgrade_schema
-from retrieval.ingestion import run
+from retrieval.ingestion import reading
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
@@ -49,7 +49,7 @@ def test_a_collection_is_created_once(database_url: str) -> None:
 def test_the_same_documents_are_stored_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "BATCH_DOCUMENTS", 5)
+    monkeypatch.setattr(reading, "BATCH_DOCUMENTS", 5)
     documents = [Document(f"d{n}", f"Document {n} speaks of walruses.") for n in range(30)]
     with Retriever.open(database_url, embedder=HashingEmbedder()) as retriever:
         retriever.create_collection("handbook")
