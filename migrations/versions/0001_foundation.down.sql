@@ -1,6 +1,6 @@
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.query_adapters,
-drop table retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache, retrieval.context_cache, retrieval.query_adapters,
+drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
+    retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
     retrieval.metadata_indexes, retrieval.chunks, retrieval.documents, retrieval.collections cascade;

@@ -118,6 +118,7 @@ class AsyncRetriever(AsyncSearchMethods):
         """Create a collection with a space for the embedder (without one, the default model's).
 
         The space is one of texts, unless the modality is "image": see the method spaces.create.
+        `chunking` says how its documents are cut; see `set_chunking`.
         """
         chosen = embedder or self._spaces.embedder or create_embedder(Settings().model)
         create = await asyncio.to_thread(

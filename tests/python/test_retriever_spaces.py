@@ -1,6 +1,7 @@
 """`retriever.spaces`: side by side, moved, resumed, measured; the same awaited."""
 
 import asyncio
+import csv
 import inspect
 import json
 import random
@@ -767,6 +768,7 @@ def test_judgements_are_read(tmp_path: Path, name: str, heading: str) -> None:
 def test_judgements_that_are_none(
     tmp_path: Path, queries: str | bytes, judgements: str | bytes, named: str
 ) -> None:
+    csv.field_size_limit(131_072)  # of the process: loading large CSV files raises it
     with pytest.raises(InvalidInput) as caught:
         read_judgements(write(tmp_path, queries, judgements, "qrels.tsv"))
     assert named in str(caught.value) and "\n" not in str(caught.value)
