@@ -2,8 +2,9 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
+from PIL.Image import Image
 from sqlalchemy import Connection
 
 from retrieval import orm
@@ -15,10 +16,7 @@ from retrieval.search.searches import found_hits
 from retrieval.search.statements import space_statement
 from retrieval.steps import Compute, Query, Steps
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-QueryImage: TypeAlias = "str | Path | Image"
+QueryImage: TypeAlias = str | Path | Image
 
 
 def image_hits(
