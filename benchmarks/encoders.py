@@ -9,7 +9,8 @@ within what the backend's precision explains end the run before a time is printe
 
 Then time: in each round every backend embeds the same batch, one after the other, and is compared
 with PyTorch in that round; so that whatever else runs on the machine slows all of them. Queries,
-one at a time, likewise. `--threads 1` with the time of the processor is steadier beside other work.
+one at a time, likewise. `--threads 1` goes by the processor's time, which is steadier beside other
+work.
 """
 
 import argparse
@@ -37,9 +38,9 @@ Floats = NDArray[np.float32]
 Times = dict[str, NDArray[np.float64]]
 
 
-def opened() -> Iterator[tuple[str, Embedder]]:
-    """The backends that can be used, PyTorch first."""
-    for backend in BACKENDS:
+def opened(backends: list[str]) -> Iterator[tuple[str, Embedder]]:
+    """Those of the backends that can be used, PyTorch first."""
+    for backend in ("torch", *(each for each in BACKENDS[1:] if each in backends)):
         embedder = create_embedder(backend=backend)
         try:
             embedder.embed_query("warm")
@@ -72,7 +73,8 @@ def compare_quality(embedders: dict[str, Embedder], collections: list[Judged]) -
         reference = 0.0
         for backend, embedder in embedders.items():
             documents = np.asarray(embedder.embed_documents(texts_of(judged)))
-            queries = np.stack([embedder.embed_query(each) for each in judged.questions.values()])
+            asked = judged.questions.values()
+            queries = np.stack([np.asarray(embedder.embed_query(each)) for each in asked])
             value = quality(judged, documents, queries)
             if expected is None:
                 expected, reference = documents, value
@@ -114,13 +116,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--collections", nargs="*", default=COLLECTIONS)
+    parser.add_argument("--backends", nargs="*", default=BACKENDS, choices=BACKENDS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch", type=int, default=64, help="texts of a round")
     parser.add_argument("--rounds", type=int, default=8)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     clock = time.process_time if chosen.threads == 1 else time.perf_counter
-    embedders = dict(opened())
+    embedders = dict(opened(chosen.backends))
     collections = [read_judged(chosen.data, name, 0) for name in chosen.collections]
     compare_quality(embedders, collections)
 

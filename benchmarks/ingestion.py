@@ -22,6 +22,7 @@ Before a time is printed every text of a sample must be found by its own vector 
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import tempfile
@@ -100,7 +101,8 @@ def check(connection: psycopg.Connection, texts: list[str], vectors: Floats) -> 
     for row in range(0, len(texts), len(texts) // SAMPLES):
         for search, query in (
             ("semantic_search('texts', %s::halfvec", str(vectors[row].tolist())),
-            ("keyword_search('texts', %s", texts[row]),
+            # without what would be operators: quotes, a hyphen before a word, or
+            ("keyword_search('texts', %s", " ".join(re.findall(r"\w{4,}", texts[row]))),
         ):
             found = connection.execute(
                 f"select content from retrieval.{search}, max_results => 3)", [query]
