@@ -10,8 +10,9 @@ given   Documents with their vectors, from the first row to the last index, on o
             python -m venv peers
             peers/bin/pip install langchain-postgres llama-index-vector-stores-postgres \\
                 pgvector-haystack lancedb
-        One that is missing there is left out with a word. HNSW is built with pgvector's defaults
-        everywhere. Ours runs before and after the others; ratios are to its mean.
+        One that is missing there is left out with a word. Their HNSW is built with pgvector's
+        ef_construction of 64, ours with its own default of 128 and with theirs. Ours runs before
+        and after the others; ratios are to its mean.
 model   Documents without vectors, beside a bare `model.encode` of the same chunks, longest first,
         in turn; ours reads, cuts, embeds, stores and indexes.
 memory  What a process grows by while it ingests a gigabyte of JSON lines with the hashing model.
@@ -71,13 +72,24 @@ def _url(url: str, database: str) -> str:
 # With vectors that exist already
 
 
-def ours(url: str, texts: list[str], vectors: Floats, index_method: str) -> float:
+# Where index_options are empty, HNSW is built with twice pgvector's ef_construction.
+OURS = {
+    "ours": ("hnsw", "{}"),
+    "ours, HNSW built as theirs": ("hnsw", '{"ef_construction": 64}'),
+    "ours, IVFFlat": ("ivfflat", "{}"),
+}
+
+
+def ours(url: str, texts: list[str], vectors: Floats, index_method: str, options: str) -> float:
     """Seconds from the first row to the last index."""
     with new_database(url, "ours") as connection:
         connection.execute(migration_sql())
         with retriever(url, "ours", HashingEmbedder(vectors.shape[1])) as opened:
             opened.create_collection("texts")
-            connection.execute("update retrieval.spaces set index_method = %s", [index_method])
+            connection.execute(
+                "update retrieval.spaces set index_method = %s, index_options = %s",
+                [index_method, options],
+            )
             started = time.perf_counter()
             report = opened.ingest(
                 "texts",
@@ -115,7 +127,9 @@ def peer(python: Path, system: str, url: str, texts: list[str], vectors: Floats)
     """Seconds of another system, or None where it is not installed."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder, "texts.npz")
-        np.savez(archive, texts=np.array(texts), vectors=vectors)
+        np.savez(
+            archive, texts=np.frombuffer(json.dumps(texts).encode(), np.uint8), vectors=vectors
+        )
         if system.startswith("lancedb"):
             return _peer(python, system, str(Path(folder, "lance")), archive)
         with new_database(url, "peer") as connection:
@@ -137,23 +151,29 @@ def _peer(python: Path, system: str, url: str, archive: Path) -> float | None:
     return float(found["seconds"])
 
 
-def given(url: str, texts: list[str], vectors: Floats, python: Path | None) -> None:
+def given(
+    url: str,
+    texts: list[str],
+    vectors: Floats,
+    python: Path | None,
+    systems: list[str],
+    counts: list[int] | None,
+) -> None:
     print("| documents | system | seconds | times ours |")
     print("|---|---|---|---|")
-    for count in (20_000, len(texts)):
+    for count in counts or (20_000, len(texts)):
         some, some_vectors = texts[:count], vectors[:count]
-        times = {f"ours, {method}": [0.0] * 0 for method in ("hnsw", "ivfflat")}
-        times |= {name: [] for name in PEERS.values()}
+        times: dict[str, list[float]] = {name: [] for name in (*OURS, *PEERS.values())}
         for turn in range(2):
-            for method in ("hnsw", "ivfflat"):
-                times[f"ours, {method}"].append(ours(url, some, some_vectors, method))
-            for system, name in PEERS.items() if python and turn == 0 else ():
+            for name, (method, options) in OURS.items():
+                times[name].append(ours(url, some, some_vectors, method, options))
+            for system in systems if python and turn == 0 else ():
                 seconds = peer(python, system, url, some, some_vectors) if python else None
                 if seconds is None:
-                    print(f"{name} is not installed for {python}")
+                    print(f"{PEERS[system]} is not installed for {python}")
                 else:
-                    times[name].append(seconds)
-        mean = float(np.mean(times["ours, hnsw"]))
+                    times[PEERS[system]].append(seconds)
+        mean = float(np.mean(times["ours"]))
         for name, all_seconds in times.items():
             if all_seconds:
                 seconds = float(np.mean(all_seconds))
@@ -249,8 +269,10 @@ def main() -> None:
     parser.add_argument("--embeddings", type=Path, help="where vectors are kept between runs")
     parser.add_argument("--tokens", type=int, default=32, help="that the model reads of a text")
     parser.add_argument("--peers", type=Path, help="Python that has the other systems")
+    parser.add_argument("--systems", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--url", help="a server; without it a private one")
     parser.add_argument("--parts", nargs="+", default=["given", "model", "memory"])
+    parser.add_argument("--documents", type=int, nargs="*", help="how many, of the part given")
     parser.add_argument("--chunks", type=int, default=2_000, help="texts of the part model")
     parser.add_argument("--rounds", type=int, default=3, help="of the part model")
     parser.add_argument("--gigabytes", type=float, default=1, help="of the part memory")
@@ -264,6 +286,8 @@ def main() -> None:
                 texts,
                 embed(texts, arguments.tokens, arguments.embeddings)[0],
                 arguments.peers,
+                arguments.systems,
+                arguments.documents,
             ),
             "model": lambda: model(url, grown(texts, arguments.chunks), arguments.rounds),
             "memory": lambda: memory(url, texts, arguments.gigabytes),

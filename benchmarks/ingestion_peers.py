@@ -3,10 +3,10 @@
     python benchmarks/ingestion_peers.py SYSTEM URL vectors.npz
 
 SYSTEM is langchain, llamaindex, haystack (a PostgreSQL at URL), lancedb or lancedb_hnsw (a new
-folder at URL); the archive holds `texts` and `vectors`. It runs in a process of its own because
-these packages pin versions of pgvector's client that exclude each other; nothing of this project is
-imported. Prints one JSON object: seconds from the first row to the last index, and how many of ten
-texts were found again by their own vector and by their own words.
+folder at URL); the archive holds `texts`, as the bytes of a JSON array, and `vectors`. It runs in a
+process of its own because these packages pin versions of pgvector's client that exclude each other;
+nothing of this project is imported. Prints one JSON object: seconds from the first row to the last
+index, and how many of ten texts were found again by their own vector and by their own words.
 """
 
 import json
@@ -194,7 +194,7 @@ MODULES = {
 
 def main(system: str, url: str, archive: str) -> None:
     with np.load(archive) as arrays:
-        texts = [str(text) for text in arrays["texts"]]
+        texts: list[str] = json.loads(arrays["texts"].tobytes())
         vectors = arrays["vectors"]
     for module in MODULES[system]:
         import_module(module)
