@@ -61,6 +61,6 @@ class Batch:
         return Batch(
             self.documents[documents],
             self.known,
-            self.spaces,
+            dict(self.spaces),  # each half may yet be embedded for another space
             {space_id: each[chunks] for space_id, each in self.embeddings.items()},
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -23,6 +24,8 @@ from retrieval.ingestion.written import WrittenSpaces
 from retrieval.steps import Compute, Query, Steps, Together
 
 Progress = Callable[[int, int], None]
+
+LARGE_BATCH = 200
 
 
 class IngestRun:
@@ -99,44 +102,55 @@ class IngestRun:
         return batch
 
     def _store(self, batch: Batch | None) -> Steps[None]:
-        """Store with an embedding in every space that is written at that moment.
-
-        Which these are is settled only in the transaction that stores; where a space was created or
-        activated since, nothing is stored and the documents are embedded for it first.
-        """
+        """Store a batch; a large one as two, at once: the database indexes each on a core."""
         if batch is None or not batch.documents:
             return
         if self._options.dry_run:
-            self._count(batch)
-            return
-        while not (yield Query(partial(self._store_now, batch=batch))):
+            stored = [[batch]]
+        elif len(batch.documents) < LARGE_BATCH:
+            stored = [(yield from self._store_whole(batch))]
+        else:
+            parts = tuple(self._store_whole(half) for half in batch.halves())
+            stored = yield Together(parts)
+        for each in chain.from_iterable(stored):
+            self._count(each)
+
+    def _store_whole(self, batch: Batch) -> Steps[list[Batch]]:
+        """Store with an embedding in every space that is written at that moment.
+
+        Which these are is settled only in the transaction that stores; where a space was created or
+        activated since, nothing is stored and the documents are embedded for it first. Returns what
+        was stored.
+        """
+        while (stored := (yield Query(partial(self._store_now, batch=batch)))) is None:
             yield from self._spaces.learn()
             yield from self._embed(batch)
+        return stored  # type: ignore[no-any-return]
 
-    def _store_now(self, connection: Connection, batch: Batch) -> bool:
-        """Store a batch, unless a space is written that it has no embeddings for."""
+    def _store_now(self, connection: Connection, batch: Batch) -> list[Batch] | None:
+        """Store a batch; None if a space is written that it has no embeddings for."""
         written = {row.space_id for row in written_spaces(connection, self.collection)}
         if written - batch.spaces.keys() - self._spaces.left_out:
-            return False
-        self._store_all(connection, batch, sorted(written & batch.spaces.keys()))
-        return True
+            return None
+        return self._store_all(connection, batch, sorted(written & batch.spaces.keys()))
 
-    def _store_all(self, connection: Connection, batch: Batch, spaces: Sequence[int]) -> None:
+    def _store_all(
+        self, connection: Connection, batch: Batch, spaces: Sequence[int]
+    ) -> list[Batch]:
         """Store a batch; where the database refuses it, by halves, to find the one at fault."""
         try:
             with connection.begin_nested():
                 put_batch(connection, self.collection, batch, spaces)
+            return [batch]
         except DBAPIError as error:
             reason = from_database_error(error)
             if not isinstance(reason, InvalidInput):
                 raise
-            if len(batch.documents) == 1:
-                self.report.fail(batch.documents[0].document.key, str(reason))
-            else:
-                for half in batch.halves():
-                    self._store_all(connection, half, spaces)
-        else:
-            self._count(batch)
+        if len(batch.documents) > 1:
+            halves = (self._store_all(connection, half, spaces) for half in batch.halves())
+            return list(chain.from_iterable(halves))
+        self.report.fail(batch.documents[0].document.key, str(reason))
+        return []
 
     def _count(self, batch: Batch) -> None:
         for each in batch.documents:

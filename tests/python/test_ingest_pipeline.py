@@ -1,5 +1,6 @@
 """Ingestion: vectors that exist already, pruning, dry runs, and what is under way at once."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import text
 
 from retrieval import Chunking, Document, HashingEmbedder, NotReady, Retriever
 from retrieval.chunking import chunk
-from retrieval.ingestion import reading
+from retrieval.ingestion import reading, run
 
 KEYS = Document("keys", "Rotate a key every month.")
 
@@ -189,7 +190,7 @@ def test_the_one_at_fault_is_found_among_many(retriever: Retriever) -> None:
     documents[140] = Document("140", "x", text_config="klingon")
     report = retriever.ingest("handbook", documents)
     assert (report.added, report.chunks) == (198, 198)
-    assert [each.source for each in report.failures] == ["077", "140"]
+    assert sorted(each.source for each in report.failures) == ["077", "140"]
     pairs = rows(
         retriever,
         "select count(*) from retrieval.embeddings e join retrieval.chunks c using (chunk_id)"
@@ -242,3 +243,22 @@ def test_a_failing_model_fails_the_run(
     with pytest.raises(NotReady, match="away"):
         other.ingest("handbook", [KEYS])
     assert stored(retriever) == []
+
+
+def test_a_large_batch_is_stored_in_two_transactions_at_once(
+    retriever: Retriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "LARGE_BATCH", 4)
+    inside = threading.Barrier(2, timeout=30)
+    put_batch = run.put_batch
+
+    def meet(*arguments: Any) -> None:
+        inside.wait()  # alone, a transaction would wait here for ever
+        put_batch(*arguments)
+
+    monkeypatch.setattr(run, "put_batch", meet)
+    documents = [Document(f"{number}", f"Number {number}.") for number in range(9)]
+    report = retriever.ingest("handbook", documents)
+    assert (report.added, report.chunks, len(stored(retriever))) == (9, 9, 9)
+    assert rows(retriever, "select count(*) from retrieval.embeddings") == [(9,)]
+    assert rows(retriever, "select * from retrieval.statistics_drift('handbook')") == []
