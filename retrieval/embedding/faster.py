@@ -124,6 +124,7 @@ def _onnx(whole: Any, example: Any, names: Sequence[str], name: str, int8: bool)
         folder = exported(f"{name}-onnx-int8", ["model.onnx"], lambda to: _to_int8(source, to))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.enable_mem_pattern = False  # one for each shape, and every batch has another
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
         str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
