@@ -15,7 +15,8 @@ given   Documents with their vectors, from the first row to the last index, on o
         and after the others; ratios are to its mean.
 model   Documents without vectors, beside a bare `model.encode` of the same chunks, longest first,
         in turn; ours reads, cuts, embeds, stores and indexes.
-memory  What a process grows by while it ingests a gigabyte of JSON lines with the hashing model.
+memory  How much larger a process is that ingests a gigabyte of JSON lines, with the hashing model,
+        than one that ingests a sentence (on Linux).
 
 Before a time is printed every text of a sample must be found by its own vector and words.
 """
@@ -24,8 +25,8 @@ import argparse
 import json
 import os
 import re
-import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -233,19 +234,39 @@ def memory(url: str, texts: list[str], gigabytes: float) -> None:
                 size += lines.write(json.dumps({"_id": str(number), "text": text}) + "\n")
                 if size > gigabytes * 1024 * MEGABYTE:
                     break
-        with retriever(url, "ours", HashingEmbedder(64)) as opened:
-            opened.create_collection("texts")
-            connection.execute("update retrieval.spaces set index_method = 'none'")
-            opened.ingest("texts", [Document("first", "Loads what is loaded once.")])
-            before = _peak()
-            started = time.perf_counter()
-            report = opened.ingest("texts", [file])
-            seconds = time.perf_counter() - started
+        few = Path(folder, "few.jsonl")
+        few.write_text(json.dumps({"_id": "first", "text": "Loads what is loaded once."}))
+        least, _ = _ingest(_url(url, "ours"), few)
+        connection.execute("drop index retrieval.embeddings_1_index")
+        connection.execute("update retrieval.spaces set index_method = 'none'")
+        started = time.perf_counter()
+        most, report = _ingest(_url(url, "ours"), file)
+        seconds = time.perf_counter() - started
         print(
-            f"{file.stat().st_size / MEGABYTE:.0f} MiB in {report.added} documents, "
-            f"{report.chunks} chunks, {len(report.failures)} failures: {seconds:.0f} s; the "
-            f"process grew by {_peak() - before:.0f} MiB"
+            f"{file.stat().st_size / MEGABYTE:.0f} MiB in {report['added']} documents, "
+            f"{report['chunks']} chunks, {len(report['failures'])} failures: {seconds:.0f} s; the "
+            f"process had {most:.0f} MiB at most, {most - least:.0f} more than for one sentence"
         )
+
+
+def _ingest(url: str, file: Path) -> tuple[float, dict[str, Any]]:
+    """The largest size in MiB of a process that ingests a file, and its report."""
+    command = [Path(sys.executable).with_name("retrieval"), "ingest", "texts", file, "--json"]
+    environment = {**os.environ, "RETRIEVAL_DATABASE_URL": url, "RETRIEVAL_MODEL": "hashing"}
+    with tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(
+            command, env=environment, stdout=printed, stderr=subprocess.DEVNULL
+        )
+        largest = 0
+        # not from getrusage, which counts what this process had when it forked
+        while process.poll() is None:
+            found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+            largest = int(found[1]) if found else largest
+            time.sleep(0.1)
+        if process.returncode:
+            raise SystemExit(f"{file} was not ingested")
+        printed.seek(0)
+        return largest / 1024, json.load(printed)
 
 
 def _for_ever(texts: list[str]) -> Iterator[str]:
@@ -254,11 +275,6 @@ def _for_ever(texts: list[str]) -> Iterator[str]:
         seed += 1
         composed = grown(texts, 2 * len(texts), seed)[len(texts) :]
         yield from ("\n".join(composed[row : row + 20]) for row in range(0, len(composed), 20))
-
-
-def _peak() -> float:
-    """The largest size that this process has had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

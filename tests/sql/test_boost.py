@@ -197,6 +197,7 @@ BOOSTS = st.builds(
     boosts=st.lists(BOOSTS, max_size=4),
     scores=st.lists(st.sampled_from([0, 0.1, 1, 17.5]), min_size=8, max_size=8),
 )
+@pytest.mark.newest
 def test_as_python_says(
     sql: psycopg.Cursor, metadata: list[Any], boosts: list[Boost], scores: list[float]
 ) -> None:

@@ -165,6 +165,7 @@ FILTERS = st.recursive(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(documents=st.lists(METADATA, min_size=1, max_size=6), metadata_filter=FILTERS)
+@pytest.mark.newest
 def test_as_python_says(
     sql: psycopg.Cursor, documents: list[dict[str, Any]], metadata_filter: dict[str, Any]
 ) -> None:

@@ -56,6 +56,7 @@ ASKED = st.lists(
     wanted=st.sampled_from([None, {"n": 1}]),
     weights=st.sampled_from([None, {"title": 0}]),
 )
+@pytest.mark.newest
 def test_as_many_as_a_search_finds(
     sql: psycopg.Cursor,
     contents: list[tuple[str, str, str, int]],

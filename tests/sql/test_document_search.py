@@ -47,6 +47,7 @@ def aggregated(aggregation: str, scores: list[float]) -> float:
     max_results=st.sampled_from([1, 5, 100]),
     below=st.sampled_from([None, 15]),
 )
+@pytest.mark.newest
 def test_random_searches(
     session: psycopg.Connection,
     seed: int,

@@ -103,6 +103,7 @@ def ranked(counts: dict[str, list[int]]) -> list[tuple[str, list[int]]]:
     max_values=st.sampled_from([1, 2, 10]),
     some=st.booleans(),
 )
+@pytest.mark.newest
 def test_random_documents(
     sql: psycopg.Cursor,
     documents: list[dict[str, Any]],

@@ -133,6 +133,7 @@ QUICK = settings(
 @example([{"t": ["B"]}, {"t": "[]"}, {"t": []}], {"t": {"$gte": "A", "$lt": "a"}})
 @example([{"t": ["B"]}, {"t": "[]"}, {"t": ["[]"]}], {"t": "[]"})
 @example([{"t": "x" * 199 + "ab"}, {"t": "x" * 200}], {"t": {"$gt": "x" * 199 + "a"}})
+@pytest.mark.newest
 def test_as_the_jsonpath_says(
     indexed: psycopg.Cursor, documents: list[Any], metadata_filter: Any
 ) -> None:
@@ -141,6 +142,7 @@ def test_as_the_jsonpath_says(
 
 @QUICK
 @given(documents=st.lists(METADATA, min_size=1, max_size=6), metadata_filter=FILTERS)
+@pytest.mark.newest
 def test_as_the_jsonpath_says_of_the_filters_tested_there(
     indexed: psycopg.Cursor, documents: list[Any], metadata_filter: Any
 ) -> None:

@@ -89,6 +89,7 @@ DOCUMENTS = st.lists(
     fields=st.sampled_from([None, (3, 1, 0.5), (0, 1, 1), (1, 1, 0)]),
     wanted=st.sampled_from([{}, {"n": 1}]),
 )
+@pytest.mark.newest
 def test_random_documents(
     sql: psycopg.Cursor,
     documents: list[dict[str, Any]],

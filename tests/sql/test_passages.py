@@ -117,6 +117,7 @@ def expected_passages(
     return sorted(found, key=lambda each: (-each["score"], min(each["hit_ids"])))
 
 
+@pytest.mark.newest
 def test_random_documents(sql: psycopg.Cursor) -> None:
     chosen = random.Random(3)
     documents = {f"{n}": random_document(chosen) for n in range(12)}

@@ -84,6 +84,7 @@ def reference(
     max_results=st.sampled_from([1, 5, 100]),
     below=st.sampled_from([None, 0, 3, 25]),
 )
+@pytest.mark.newest
 def test_random_examples(
     sql: psycopg.Cursor,
     seed: int,
