@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from retrieval.chunking import Chunk, embedding_text
 from retrieval.document import Document, Modality
@@ -29,6 +29,12 @@ class ChunkInput:
     content: str = ""
     modality: Modality = "text"
     source: str | None = None
+
+    @classmethod
+    def of_row(cls, row: Any) -> Self:
+        """What `retrieval.missing_embeddings` and `retrieval.job_chunks` say of a chunk."""
+        text = embedding_text(row.title, row.context, row.content)
+        return cls(row.document_key, text, row.content, row.modality, row.source)
 
     def belongs_into(self, space: KnownSpace) -> bool:
         """Whether the space is to embed it, as `retrieval.missing_embeddings` says for others."""

@@ -6,7 +6,6 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from retrieval import orm
-from retrieval.chunking import embedding_text
 from retrieval.embedding import Embedding
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import LoadError
@@ -64,13 +63,7 @@ def missing_chunks(
         max_results=MISSING_CHUNKS + len(left_out),
     ).table_valued(*columns)
     return {
-        row.chunk_id: ChunkInput(
-            row.document_key,
-            embedding_text(row.title, row.context, row.content),
-            row.content,
-            row.modality,
-            row.source,
-        )
+        row.chunk_id: ChunkInput.of_row(row)
         for row in connection.execute(select(missing))
         if row.chunk_id not in left_out
     }

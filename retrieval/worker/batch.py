@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from retrieval import orm
-from retrieval.chunking import embedding_text
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import LoadError
 from retrieval.ingestion.embed import ChunkInput, embed_chunks
@@ -53,7 +52,7 @@ def embed_jobs(collection: str, space: KnownSpace, jobs: Sequence[Job]) -> Steps
     """
     job_ids = [job.job_id for job in jobs]
     chunks = yield Query(partial(_missing, job_ids=job_ids))
-    embeddings = yield from embed_chunks(space, [_input(each) for each in chunks])
+    embeddings = yield from embed_chunks(space, [ChunkInput.of_row(each) for each in chunks])
     for embedding in embeddings:
         if isinstance(embedding, LoadError):
             raise embedding
@@ -81,11 +80,6 @@ def _missing(connection: Connection, job_ids: Sequence[int]) -> list[Any]:
         "source",
     )
     return list(connection.execute(select(found)))
-
-
-def _input(chunk: Any) -> ChunkInput:
-    text = embedding_text(chunk.title, chunk.context, chunk.content)
-    return ChunkInput(chunk.document_key, text, chunk.content, chunk.modality, chunk.source)
 
 
 def _store(
