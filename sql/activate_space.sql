@@ -27,6 +27,16 @@ create or replace function retrieval._embeds(space retrieval.spaces)
 comment on function retrieval._embeds(retrieval.spaces) is
 'The SQL condition that a chunk c belongs into a space: into one of images every image, into one of texts everything but images without a caption.';
 
+create or replace function retrieval._lacks(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return format('c.collection_id = %s and %s
+                   and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
+                  space.collection_id, retrieval._embeds(space), retrieval._embedding_table(space.kind), space.space_id);
+
+comment on function retrieval._lacks(retrieval.spaces) is
+'The SQL condition that a chunk c belongs into a space and has no embedding in it.';
+
 create or replace function retrieval._count_missing(space retrieval.spaces)
     returns bigint
     language plpgsql
@@ -34,11 +44,7 @@ as $$
 declare
     missing bigint;
 begin
-    execute format(
-        'select count(*) from retrieval.chunks c
-         where c.collection_id = %s and %s
-           and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-        space.collection_id, retrieval._embeds(space), retrieval._embedding_table(space.kind), space.space_id) into missing;
+    execute format('select count(*) from retrieval.chunks c where %s', retrieval._lacks(space)) into missing;
     return missing;
 end;
 $$;

@@ -9,17 +9,16 @@ begin
     execute format(
         'with missing as materialized (
              select c.chunk_id from retrieval.chunks c
-             where c.collection_id = %1$s and %4$s
-               and not exists (select from retrieval.%2$I e where e.space_id = %3$s and e.chunk_id = c.chunk_id)),
+             where %2$s),
          queued as materialized (
-             select j.job_id, u.chunk_id from retrieval.jobs j, unnest(j.chunk_ids) u(chunk_id) where j.space_id = %3$s),
+             select j.job_id, u.chunk_id from retrieval.jobs j, unnest(j.chunk_ids) u(chunk_id) where j.space_id = %1$s),
          done as (
              delete from retrieval.jobs j
-             where j.space_id = %3$s and j.state <> ''running''
+             where j.space_id = %1$s and j.state <> ''running''
                and j.job_id not in (select q.job_id from queued q join missing m using (chunk_id)))
          select coalesce(array_agg(m.chunk_id order by m.chunk_id), ''{}'')
          from missing m where not exists (select from queued q where q.chunk_id = m.chunk_id)',
-        space.collection_id, retrieval._embedding_table(space.kind), space.space_id, retrieval._embeds(space)) into missing;
+        space.space_id, retrieval._lacks(space)) into missing;
     perform retrieval._enqueue_chunks(space.space_id, missing);
     return cardinality(missing);
 end;

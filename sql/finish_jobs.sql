@@ -21,9 +21,7 @@ begin
         execute format(
             'select coalesce(array_agg(c.chunk_id order by c.chunk_id), ''{}'')
              from retrieval.chunks c
-             where c.collection_id = %s and c.chunk_id = any ($1) and %s
-               and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-            target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id) into missing using queued.chunk_ids;
+             where c.chunk_id = any ($1) and %s', retrieval._lacks(target)) into missing using queued.chunk_ids;
         -- after the embeddings, as whoever drops the space does
         delete from retrieval.jobs j where j.job_id = any (job_ids) and j.space_id = target.space_id;
         perform retrieval._enqueue_chunks(target.space_id, missing);

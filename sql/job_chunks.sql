@@ -31,10 +31,8 @@ begin
                     c.modality, d.document_key, d.source
              from retrieval.chunks c
              join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-             where c.collection_id = %1$s and c.chunk_id = any ($1) and %2$s
-               and not exists (select from retrieval.%3$I e where e.space_id = %4$s and e.chunk_id = c.chunk_id)
-             order by c.chunk_id',
-            target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id) using queued.chunk_ids;
+             where c.chunk_id = any ($1) and %2$s
+             order by c.chunk_id', target.collection_id, retrieval._lacks(target)) using queued.chunk_ids;
     end loop;
 end;
 $$;

@@ -10,13 +10,12 @@ begin
         'select m.chunk_id, m.title, m.context, m.content, m.modality, d.document_key, d.source
          from (select c.*
                from retrieval.chunks c
-               where c.collection_id = %1$s and %2$s
-                 and not exists (select from retrieval.%3$I e where e.space_id = %4$s and e.chunk_id = c.chunk_id)
+               where %2$s
                order by c.chunk_id
                limit $1) m
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = m.document_id
          order by m.chunk_id',
-        target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id)
+        target.collection_id, retrieval._lacks(target))
         using max_results;
 end;
 $$;

@@ -224,6 +224,7 @@ drop function if exists retrieval.rollback_space;
 drop function if exists retrieval.activate_space;
 drop function if exists retrieval._count_embeddings;
 drop function if exists retrieval._count_missing;
+drop function if exists retrieval._lacks;
 drop function if exists retrieval._embeds;
 drop function if exists retrieval._lock_spaces;
 drop function if exists retrieval.written_spaces;

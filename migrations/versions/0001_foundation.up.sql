@@ -1977,6 +1977,16 @@ create or replace function retrieval._embeds(space retrieval.spaces)
 comment on function retrieval._embeds(retrieval.spaces) is
 'The SQL condition that a chunk c belongs into a space: into one of images every image, into one of texts everything but images without a caption.';
 
+create or replace function retrieval._lacks(space retrieval.spaces)
+    returns text
+    language sql immutable
+    return format('c.collection_id = %s and %s
+                   and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
+                  space.collection_id, retrieval._embeds(space), retrieval._embedding_table(space.kind), space.space_id);
+
+comment on function retrieval._lacks(retrieval.spaces) is
+'The SQL condition that a chunk c belongs into a space and has no embedding in it.';
+
 create or replace function retrieval._count_missing(space retrieval.spaces)
     returns bigint
     language plpgsql
@@ -1984,11 +1994,7 @@ as $$
 declare
     missing bigint;
 begin
-    execute format(
-        'select count(*) from retrieval.chunks c
-         where c.collection_id = %s and %s
-           and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-        space.collection_id, retrieval._embeds(space), retrieval._embedding_table(space.kind), space.space_id) into missing;
+    execute format('select count(*) from retrieval.chunks c where %s', retrieval._lacks(space)) into missing;
     return missing;
 end;
 $$;
@@ -5667,17 +5673,16 @@ begin
     execute format(
         'with missing as materialized (
              select c.chunk_id from retrieval.chunks c
-             where c.collection_id = %1$s and %4$s
-               and not exists (select from retrieval.%2$I e where e.space_id = %3$s and e.chunk_id = c.chunk_id)),
+             where %2$s),
          queued as materialized (
-             select j.job_id, u.chunk_id from retrieval.jobs j, unnest(j.chunk_ids) u(chunk_id) where j.space_id = %3$s),
+             select j.job_id, u.chunk_id from retrieval.jobs j, unnest(j.chunk_ids) u(chunk_id) where j.space_id = %1$s),
          done as (
              delete from retrieval.jobs j
-             where j.space_id = %3$s and j.state <> ''running''
+             where j.space_id = %1$s and j.state <> ''running''
                and j.job_id not in (select q.job_id from queued q join missing m using (chunk_id)))
          select coalesce(array_agg(m.chunk_id order by m.chunk_id), ''{}'')
          from missing m where not exists (select from queued q where q.chunk_id = m.chunk_id)',
-        space.collection_id, retrieval._embedding_table(space.kind), space.space_id, retrieval._embeds(space)) into missing;
+        space.space_id, retrieval._lacks(space)) into missing;
     perform retrieval._enqueue_chunks(space.space_id, missing);
     return cardinality(missing);
 end;
@@ -6754,13 +6759,12 @@ begin
         'select m.chunk_id, m.title, m.context, m.content, m.modality, d.document_key, d.source
          from (select c.*
                from retrieval.chunks c
-               where c.collection_id = %1$s and %2$s
-                 and not exists (select from retrieval.%3$I e where e.space_id = %4$s and e.chunk_id = c.chunk_id)
+               where %2$s
                order by c.chunk_id
                limit $1) m
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = m.document_id
          order by m.chunk_id',
-        target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id)
+        target.collection_id, retrieval._lacks(target))
         using max_results;
 end;
 $$;
@@ -6965,10 +6969,8 @@ begin
                     c.modality, d.document_key, d.source
              from retrieval.chunks c
              join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-             where c.collection_id = %1$s and c.chunk_id = any ($1) and %2$s
-               and not exists (select from retrieval.%3$I e where e.space_id = %4$s and e.chunk_id = c.chunk_id)
-             order by c.chunk_id',
-            target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id) using queued.chunk_ids;
+             where c.chunk_id = any ($1) and %2$s
+             order by c.chunk_id', target.collection_id, retrieval._lacks(target)) using queued.chunk_ids;
     end loop;
 end;
 $$;
@@ -7025,9 +7027,7 @@ begin
         execute format(
             'select coalesce(array_agg(c.chunk_id order by c.chunk_id), ''{}'')
              from retrieval.chunks c
-             where c.collection_id = %s and c.chunk_id = any ($1) and %s
-               and not exists (select from retrieval.%I e where e.space_id = %s and e.chunk_id = c.chunk_id)',
-            target.collection_id, retrieval._embeds(target), retrieval._embedding_table(target.kind), target.space_id) into missing using queued.chunk_ids;
+             where c.chunk_id = any ($1) and %s', retrieval._lacks(target)) into missing using queued.chunk_ids;
         -- after the embeddings, as whoever drops the space does
         delete from retrieval.jobs j where j.job_id = any (job_ids) and j.space_id = target.space_id;
         perform retrieval._enqueue_chunks(target.space_id, missing);
