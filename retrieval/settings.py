@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field, SecretStr
@@ -38,6 +39,10 @@ class Settings(BaseSettings):
     reranker: str | None = Field(
         default=None,
         description="Reranker of searches that ask for one unnamed; without it the default one.",
+    )
+    authentication: Literal["keys", "off"] = Field(
+        default="keys",
+        description="Whether the service asks for API keys; off only where it listens on loopback.",
     )
     maximum_body_bytes: int = Field(
         default=64 * 1024 * 1024,

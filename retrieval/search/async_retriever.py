@@ -1,6 +1,7 @@
 """The retriever for asyncio: the same names, the same arguments, awaited."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
+from retrieval.database.tenancy import NOBODY, Tenancy
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
@@ -50,6 +52,7 @@ class AsyncRetriever(AsyncSearchMethods):
 
     def __init__(self, engine: AsyncEngine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
+        self._tenancy: Tenancy | None = None
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = AsyncSpaces(self._drive, self._spaces)
@@ -72,6 +75,18 @@ class AsyncRetriever(AsyncSearchMethods):
             raise
         return retriever
 
+    def for_tenant(self, tenant: str, *, role: str | None = None) -> Self:
+        """A retriever on the same connections whose every transaction is one of this tenant.
+
+        It finds, writes and counts what belongs to the tenant, and nothing else; "" is what belongs
+        to none. With a `role`, such as retrieval_reader, it has the rights of that role alone. In a
+        transaction of the caller's both hold until that ends.
+        """
+        bound = copy.copy(self)
+        bound._tenancy = Tenancy(tenant, role)
+        bound.spaces = AsyncSpaces(bound._drive, self._spaces)
+        return bound
+
     async def close(self) -> None:
         """Close the connections."""
         await self.engine.dispose()
@@ -93,13 +108,26 @@ class AsyncRetriever(AsyncSearchMethods):
     ) -> AsyncIterator[AsyncConnection]:
         with database.translate_errors():
             if given is not None:
-                yield await given.connection() if isinstance(given, AsyncSession) else given
+                used = await given.connection() if isinstance(given, AsyncSession) else given
+                yield await self._entered(used)
             elif autocommit:
                 async with self.engine.connect() as connection:
-                    yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    try:
+                        yield await self._entered(connection, transaction=False)
+                    finally:
+                        if self._tenancy is not None:
+                            await connection.execute(NOBODY)
             else:
                 async with self.engine.begin() as connection:
-                    yield connection
+                    yield await self._entered(connection)
+
+    async def _entered(
+        self, connection: AsyncConnection, *, transaction: bool = True
+    ) -> AsyncConnection:
+        if self._tenancy is not None:
+            await connection.execute(self._tenancy.statement(transaction=transaction))
+        return connection
 
     async def _drive(self, steps: Steps[Result], connection: Caller) -> Result:
         alone = connection is not None

@@ -1,5 +1,6 @@
 """The retriever: everything that a Python program does with collections."""
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
+from retrieval.database.tenancy import NOBODY, Tenancy
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
@@ -47,6 +49,7 @@ class Retriever(SearchMethods):
 
     def __init__(self, engine: Engine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
+        self._tenancy: Tenancy | None = None
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = Spaces(self._drive, self._spaces)
@@ -66,6 +69,18 @@ class Retriever(SearchMethods):
             retriever.close()
             raise
         return retriever
+
+    def for_tenant(self, tenant: str, *, role: str | None = None) -> Self:
+        """A retriever on the same connections whose every transaction is one of this tenant.
+
+        It finds, writes and counts what belongs to the tenant, and nothing else; "" is what belongs
+        to none. With a `role`, such as retrieval_reader, it has the rights of that role alone. In a
+        transaction of the caller's both hold until that ends.
+        """
+        bound = copy.copy(self)
+        bound._tenancy = Tenancy(tenant, role)
+        bound.spaces = Spaces(bound._drive, self._spaces)
+        return bound
 
     def close(self) -> None:
         """Close the connections."""
@@ -88,13 +103,23 @@ class Retriever(SearchMethods):
     ) -> Iterator[Connection]:
         with database.translate_errors():
             if given is not None:
-                yield given.connection() if isinstance(given, Session) else given
+                yield self._entered(given.connection() if isinstance(given, Session) else given)
             elif autocommit:
                 with self.engine.connect() as connection:
-                    yield connection.execution_options(isolation_level="AUTOCOMMIT")
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                    try:
+                        yield self._entered(connection, transaction=False)
+                    finally:
+                        if self._tenancy is not None:
+                            connection.execute(NOBODY)
             else:
                 with self.engine.begin() as connection:
-                    yield connection
+                    yield self._entered(connection)
+
+    def _entered(self, connection: Connection, *, transaction: bool = True) -> Connection:
+        if self._tenancy is not None:
+            connection.execute(self._tenancy.statement(transaction=transaction))
+        return connection
 
     def _drive(self, steps: Steps[Result], connection: Connection | Session | None) -> Result:
         return drive(steps, partial(self._connection, connection), alone=connection is not None)

@@ -12,7 +12,11 @@ def _retriever(request: Request) -> AsyncRetriever:
     return retriever
 
 
+# for health checks; every other route takes one of the three below, which say what it needs
 OpenRetriever = Annotated[AsyncRetriever, Depends(_retriever)]
+Reading = Annotated[AsyncRetriever, Depends(_retriever)]
+Writing = Annotated[AsyncRetriever, Depends(_retriever)]
+Administering = Annotated[AsyncRetriever, Depends(_retriever)]
 CollectionName = Annotated[str, Path(description="The collection's name.", examples=["handbook"])]
 DocumentKey = Annotated[
     str,

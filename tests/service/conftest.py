@@ -15,6 +15,7 @@ def handbook(database_url: str) -> Iterator[httpx.Client]:
     """A client of a service that opened its retriever itself, with the collection `handbook`."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RETRIEVAL_DATABASE_URL", database_url)
+        environment.setenv("RETRIEVAL_AUTHENTICATION", "off")
         environment.setenv("RETRIEVAL_MODEL", "hashing")
         environment.setenv("RETRIEVAL_MAXIMUM_BODY_BYTES", "100000")
         with serving(create_app()) as client:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from retrieval.embedding import create_embedder
-from retrieval.service.dependencies import CollectionName, OpenRetriever
+from retrieval.service.dependencies import Administering, CollectionName, Reading
 from retrieval.service.problems import problem_responses
 from retrieval.service.schemas import Collection, CollectionList, CreatedCollection, NewCollection
 from retrieval.service.strict_route import StrictRoute
@@ -17,7 +17,7 @@ router = APIRouter(tags=["collections"], route_class=StrictRoute)
     summary="List the collections",
     responses=problem_responses(),
 )
-async def list_collections(retriever: OpenRetriever) -> CollectionList:
+async def list_collections(retriever: Reading) -> CollectionList:
     """Every collection with its size and model, by name."""
     found = await retriever.collections()
     return CollectionList(collections=[Collection.model_validate(each) for each in found])
@@ -30,7 +30,7 @@ async def list_collections(retriever: OpenRetriever) -> CollectionList:
     summary="Create a collection",
     responses=problem_responses(400, 409, 413, 415, 422),
 )
-async def create_collection(body: NewCollection, retriever: OpenRetriever) -> CreatedCollection:
+async def create_collection(body: NewCollection, retriever: Administering) -> CreatedCollection:
     """Create a collection, ready to be filled and searched."""
     embedder = create_embedder(body.model) if body.model is not None else None
     await retriever.create_collection(body.name, embedder=embedder, text_config=body.text_config)
@@ -44,6 +44,6 @@ async def create_collection(body: NewCollection, retriever: OpenRetriever) -> Cr
     summary="Drop a collection",
     responses=problem_responses(404, 422),
 )
-async def drop_collection(name: CollectionName, retriever: OpenRetriever) -> None:
+async def drop_collection(name: CollectionName, retriever: Administering) -> None:
     """Remove a collection with everything in it."""
     await retriever.drop_collection(name)

@@ -11,7 +11,7 @@ from retrieval import database, orm
 from retrieval.document import Document as GivenDocument
 from retrieval.errors import InvalidInput, NotFound
 from retrieval.search import AsyncRetriever
-from retrieval.service.dependencies import CollectionName, DocumentKey, OpenRetriever
+from retrieval.service.dependencies import CollectionName, DocumentKey, Reading, Writing
 from retrieval.service.problems import problem_responses
 from retrieval.service.schemas import Document, NewDocument, PutDocument
 from retrieval.service.strict_route import StrictRoute
@@ -50,7 +50,7 @@ async def put_document(
     name: CollectionName,
     key: DocumentKey,
     body: NewDocument,
-    retriever: OpenRetriever,
+    retriever: Writing,
     response: Response,
 ) -> PutDocument:
     """Store a document under its key, replacing what was there; it can be searched at once.
@@ -74,9 +74,7 @@ async def put_document(
     summary="Read a document",
     responses=problem_responses(400, 404, 422),
 )
-async def get_document(
-    name: CollectionName, key: DocumentKey, retriever: OpenRetriever
-) -> Document:
+async def get_document(name: CollectionName, key: DocumentKey, retriever: Reading) -> Document:
     """A document as it is stored."""
     return Document.model_validate(await _stored_document(retriever, name, key))
 
@@ -88,7 +86,7 @@ async def get_document(
     summary="Delete a document",
     responses=problem_responses(400, 404, 422),
 )
-async def delete_document(name: CollectionName, key: DocumentKey, retriever: OpenRetriever) -> None:
+async def delete_document(name: CollectionName, key: DocumentKey, retriever: Writing) -> None:
     """Delete a document with its chunks and embeddings."""
     if not await retriever.delete(name, [key]):
         raise _no_document(name, key)

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from retrieval.service.dependencies import CollectionName, OpenRetriever
+from retrieval.service.dependencies import CollectionName, Reading
 from retrieval.service.found_schemas import (
     DocumentHit,
     DocumentResult,
@@ -36,7 +36,7 @@ PROBLEMS = problem_responses(400, 404, 409, 413, 415, 422)
     summary="Search a collection",
     responses=PROBLEMS,
 )
-async def search(name: CollectionName, body: Search, retriever: OpenRetriever) -> SearchResult:
+async def search(name: CollectionName, body: Search, retriever: Reading) -> SearchResult:
     """The best chunks by one or several searches, fused; best first."""
     hits = await retriever.search(name, **body.arguments())
     return SearchResult(hits=[Hit.model_validate(each) for each in hits])
@@ -50,7 +50,7 @@ async def search(name: CollectionName, body: Search, retriever: OpenRetriever) -
     responses=PROBLEMS,
 )
 async def explain_search(
-    name: CollectionName, body: ExplainedSearch, retriever: OpenRetriever
+    name: CollectionName, body: ExplainedSearch, retriever: Reading
 ) -> Explanation:
     """How a search comes to its ranking: its legs, and for each hit what made its score."""
     return Explanation.model_validate(await retriever.explain(name, **body.arguments()))
@@ -63,7 +63,7 @@ async def explain_search(
     responses=PROBLEMS,
 )
 async def search_documents(
-    name: CollectionName, body: DocumentSearch, retriever: OpenRetriever
+    name: CollectionName, body: DocumentSearch, retriever: Reading
 ) -> DocumentResult:
     """The best documents by their chunks, each once; best first."""
     found = await retriever.search_documents(name, **body.arguments())
@@ -77,7 +77,7 @@ async def search_documents(
     responses=PROBLEMS,
 )
 async def count_matches(
-    name: CollectionName, body: MatchCount, retriever: OpenRetriever
+    name: CollectionName, body: MatchCount, retriever: Reading
 ) -> MatchesCounted:
     """How many chunks match, and how many of them have which value under metadata keys."""
     shared: dict[str, Any] = {
@@ -105,7 +105,7 @@ async def count_matches(
     responses=PROBLEMS,
 )
 async def recommend(
-    name: CollectionName, body: ChunkRecommendation, retriever: OpenRetriever
+    name: CollectionName, body: ChunkRecommendation, retriever: Reading
 ) -> SearchResult:
     """The chunks most like some chunks, and unlike others; best first."""
     hits = await retriever.recommend(name, **body.model_dump())
@@ -119,7 +119,7 @@ async def recommend(
     responses=PROBLEMS,
 )
 async def recommend_documents(
-    name: CollectionName, body: DocumentRecommendation, retriever: OpenRetriever
+    name: CollectionName, body: DocumentRecommendation, retriever: Reading
 ) -> SearchResult:
     """The documents most like some documents, and unlike others, each by its best chunk."""
     hits = await retriever.recommend_documents(name, **body.model_dump())
