@@ -37,34 +37,38 @@ create or replace function retrieval._lacks(space retrieval.spaces)
 comment on function retrieval._lacks(retrieval.spaces) is
 'The SQL condition that a chunk c belongs into a space and has no embedding in it.';
 
-create or replace function retrieval._count_missing(space retrieval.spaces)
+create or replace function retrieval._count_missing(space retrieval.spaces, among text default 'true')
     returns bigint
     language plpgsql
 as $$
 declare
     missing bigint;
 begin
-    execute format('select count(*) from retrieval.chunks c where %s', retrieval._lacks(space)) into missing;
+    execute format('select count(*) from retrieval.chunks c where %s and %s', retrieval._lacks(space), among) into missing;
     return missing;
 end;
 $$;
 
-comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks that belong into a space have no embedding in it.';
+comment on function retrieval._count_missing(retrieval.spaces, text) is
+'How many chunks c that fulfil a condition and belong into a space have no embedding in it.';
 
-create or replace function retrieval._count_embeddings(space retrieval.spaces)
+create or replace function retrieval._count_embeddings(space retrieval.spaces, among text default 'true')
     returns bigint
     language plpgsql
 as $$
 declare
     embeddings bigint;
 begin
-    execute format('select count(*) from retrieval.%I where space_id = %s', retrieval._embedding_table(space.kind), space.space_id)
+    execute format('select count(*) from retrieval.%I e where e.space_id = %s', retrieval._embedding_table(space.kind), space.space_id)
+            || case when among <> 'true' then format(
+                   ' and exists (select from retrieval.chunks c where c.collection_id = %s and c.chunk_id = e.chunk_id and %s)', space.collection_id, among)
+               else '' end
         into embeddings;
     return embeddings;
 end;
 $$;
 
-comment on function retrieval._count_embeddings(retrieval.spaces) is 'How many chunks have an embedding in a space.';
+comment on function retrieval._count_embeddings(retrieval.spaces, text) is 'How many chunks c that fulfil a condition have an embedding in a space.';
 
 create or replace function retrieval.activate_space(collection text, space text)
     returns void

@@ -13,11 +13,16 @@ begin
             using errcode = 'undefined_object',
                   hint = 'Existing collections: select name from retrieval.collections;';
     end if;
+    if retrieval.current_tenant() <> '' then
+        found_collection.settings := found_collection.settings - 'calibration' || coalesce(
+            (select s.settings from retrieval.tenant_settings s
+             where s.collection_id = found_collection.collection_id and s.tenant = retrieval.current_tenant()), '{}');
+    end if;
     return found_collection;
 end;
 $$;
 
-comment on function retrieval._collection(text) is 'The collection of that name; 42704 where there is none.';
+comment on function retrieval._collection(text) is 'The collection of that name, with the settings that it has for the current tenant; 42704 where there is none.';
 
 -- Without a name: the collection's active space of the kind, the one of texts before that of images.
 create or replace function retrieval._space(collection retrieval.collections, space text, kind text default 'dense')

@@ -10,12 +10,12 @@ begin atomic
     join retrieval.collections n using (collection_id)
     join pg_catalog.pg_trigger t on t.tgname = format('retrieval_%s_insert', a.attached_table_id)
     where t.tgrelid = _attachments.table_name and t.tgfoid = to_regproc('retrieval._follow_table')
-      and n.name = coalesce(collection, n.name)
+      and n.name = coalesce(collection, n.name) and a.tenant = retrieval.current_tenant()
     order by a.attached_table_id;
 end;
 
 comment on function retrieval._attachments(regclass, text) is
-'How a table is attached: to this collection, or with null to any.';
+'How a table is attached for the current tenant: to this collection, or with null to any.';
 
 create or replace function retrieval._column_names(names text)
     returns text[]
@@ -93,7 +93,8 @@ begin
             using errcode = 'duplicate_object', hint = 'retrieval.refresh_table compares the two; retrieval.detach_table detaches.';
     end if;
     -- what a dropped table of that name left
-    delete from retrieval.attached_tables a where a.collection_id = target and a.table_name = attach_table.table_name::text;
+    delete from retrieval.attached_tables a where a.collection_id = target and a.table_name = attach_table.table_name::text
+      and a.tenant = retrieval.current_tenant();
     insert into retrieval.attached_tables
         (collection_id, table_name, key_columns, title_column, content_columns, metadata_columns, maximum_chunk_length)
     values (target, table_name::text, retrieval._column_names(key), title, retrieval._column_names(content),
@@ -114,4 +115,4 @@ end;
 $$;
 
 comment on function retrieval.attach_table(regclass, text, text, text, text, text[], integer, boolean) is
-'Makes the rows of a table the documents of a collection and keeps them in step, in the table''s own transactions; returns how many were stored. key names one column, whose text is the document_key, or several, {like,this}, for the text of a JSON array; they must be unique and not null. content may name several columns, which are joined by blank lines; metadata takes columns under their names. With back_fill false, retrieval.refresh_table stores the rows later and writers do not wait for it. Nothing here makes a write of the table fail; see retrieval.attached_table_failures. 42710 where it is attached to that collection already.';
+'Makes the rows of a table the documents of a collection, as the current tenant''s whoever writes the table, and keeps them in step, in the table''s own transactions; returns how many were stored. key names one column, whose text is the document_key, or several, {like,this}, for the text of a JSON array; they must be unique and not null. content may name several columns, which are joined by blank lines; metadata takes columns under their names. With back_fill false, retrieval.refresh_table stores the rows later and writers do not wait for it. Nothing here makes a write of the table fail; see retrieval.attached_table_failures. 42710 where it is attached to that collection already.';

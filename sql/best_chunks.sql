@@ -4,7 +4,7 @@
 --     score = Σ frequency(word in query) · idf · tf / (tf + k1 · (1 − b + b · length / average length))
 --     idf   = ln(1 + (N − n + ½) / (n + ½)),  k1 = 1.2,  b = 0.75
 --
--- N, n and the average length are those of the collection at this moment.
+-- N, n and the average length are those of the collection at this moment, as if it held nothing but the current tenant's chunks.
 
 create or replace function retrieval._inverse_document_frequency(chunk_count double precision, document_frequency double precision)
     returns double precision

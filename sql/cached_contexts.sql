@@ -1,4 +1,13 @@
--- What a language model wrote of where a chunk stands in its document, so that nothing is asked twice.
+-- What a language model wrote of where a chunk stands in its document, so that nothing is asked twice by one tenant: what is there
+-- already would tell what another's texts are.
+
+create or replace function retrieval._context_key(digest bytea)
+    returns bytea
+    language sql stable strict parallel safe
+    return case retrieval.current_tenant() when '' then digest
+                else sha256(digest || convert_to(retrieval.current_tenant(), 'UTF8')) end;
+
+comment on function retrieval._context_key(bytea) is 'What stands for a digest in the current tenant''s cache of contexts.';
 
 create or replace function retrieval.cached_contexts(digests bytea[])
     returns table (digest bytea, context text)
@@ -9,13 +18,14 @@ begin
     with due as (
         select c.digest
         from retrieval.context_cache c
-        where c.digest = any (digests) and c.used_at < now() - interval '1 day'
+        where c.digest in (select retrieval._context_key(d) from unnest(digests) d) and c.used_at < now() - interval '1 day'
         for no key update skip locked)
     update retrieval.context_cache c set used_at = now()
     from due d
     where c.digest = d.digest;
     return query
-        select c.digest, c.context from retrieval.context_cache c where c.digest = any (digests);
+        select g.digest, c.context
+        from (select distinct unnest(digests)) g(digest) join retrieval.context_cache c on c.digest = retrieval._context_key(g.digest);
 end;
 $$;
 
@@ -28,7 +38,7 @@ create or replace function retrieval.cache_contexts(digests bytea[], contexts te
 begin atomic
     insert into retrieval.context_cache (digest, context)
     select distinct on (c.digest) c.digest, c.context
-    from unnest(digests, contexts) c(digest, context)
+    from (select retrieval._context_key(g.digest), g.context from unnest(digests, contexts) g(digest, context)) c(digest, context)
     order by c.digest  -- so that two writers cannot deadlock
     on conflict (digest) do update set used_at = excluded.used_at;
 end;

@@ -1,11 +1,12 @@
--- The embedding cache: equal text under an equal signature is embedded once, whichever document or collection holds it.
+-- The embedding cache: equal text under an equal signature is embedded once, whichever document or collection holds it. Each tenant
+-- has its own: what is there already would tell what another's texts are.
 
 create or replace function retrieval._signature_hash(signature jsonb)
     returns bytea
-    language sql immutable strict parallel safe
-    return sha256(convert_to(signature::text, 'UTF8'));
+    language sql stable strict parallel safe
+    return sha256(convert_to(signature::text || coalesce(E'\n' || nullif(retrieval.current_tenant(), ''), ''), 'UTF8'));
 
-comment on function retrieval._signature_hash(jsonb) is 'What stands for a signature in the embedding cache.';
+comment on function retrieval._signature_hash(jsonb) is 'What stands for a signature in the current tenant''s embedding cache.';
 
 create or replace function retrieval.cached_embeddings(signature jsonb, text_hashes bytea[])
     returns table (text_hash bytea, embedding halfvec, sparse_embedding sparsevec, token_embeddings halfvec[])

@@ -20,15 +20,36 @@ begin
     end if;
     near := array(
         select n.chunk_id
-        from retrieval._nearest_chunks(space, embedding, format(
+        from retrieval._nearest_chunks(space, embedding, concat_ws(' and ', retrieval._tenant_condition(space.collection_id), format(
             'c.document_id <> %s', (select c.document_id from retrieval.chunks c
-                                    where c.collection_id = space.collection_id and c.chunk_id = _agreement.chunk_id)), 10, null) n);
+                                    where c.collection_id = space.collection_id and c.chunk_id = _agreement.chunk_id))), 10, null) n);
     return (select count(*) from unnest(near) n(id) where n.id = any (alike)) / 10.0;
 end;
 $$;
 
 comment on function retrieval._agreement(retrieval.spaces, text, bigint, halfvec) is
 'How far the neighbours of a chunk in a space are those by its words, from 0 to 1.';
+
+-- What a tenant's chunks have told is for that tenant's searches.
+create or replace function retrieval._store_calibration(collection_id bigint, calibration jsonb)
+    returns void
+    language plpgsql
+as $$
+begin
+    if retrieval.current_tenant() = '' then
+        update retrieval.collections c
+        set settings = jsonb_set(c.settings, '{calibration}', coalesce(c.settings -> 'calibration', '{}') || calibration)
+        where c.collection_id = _store_calibration.collection_id;
+    else
+        insert into retrieval.tenant_settings as s (collection_id, tenant, settings)
+        values (_store_calibration.collection_id, retrieval.current_tenant(), jsonb_build_object('calibration', calibration))
+        on conflict on constraint tenant_settings_pkey do update
+        set settings = jsonb_set(s.settings, '{calibration}', coalesce(s.settings -> 'calibration', '{}') || calibration);
+    end if;
+end;
+$$;
+
+comment on function retrieval._store_calibration(bigint, jsonb) is 'Stores the weights of spaces, {"space_id": {…}}, for the searches of the current tenant.';
 
 create or replace function retrieval.calibrate(
     collection text, space text default null, sample integer default 100, store boolean default true)
@@ -54,10 +75,8 @@ begin
         share := 0.5 * least(agreement / 0.3, 1) ^ 3;
         weight := round((share / (1 - share))::numeric, 3);
         if store then
-            update retrieval.collections c
-            set settings = jsonb_set(c.settings, '{calibration}', coalesce(c.settings -> 'calibration', '{}') || jsonb_build_object(
-                target.space_id, jsonb_build_object('weight', weight, 'agreement', agreement, 'chunks', retrieval._chunk_count(c.collection_id), 'at', now())))
-            where c.collection_id = owner.collection_id;
+            perform retrieval._store_calibration(owner.collection_id, jsonb_build_object(target.space_id, jsonb_build_object(
+                'weight', weight, 'agreement', agreement, 'chunks', retrieval._chunk_count(owner.collection_id), 'at', now())));
         end if;
     end if;
     return next;
@@ -65,4 +84,4 @@ end;
 $$;
 
 comment on function retrieval.calibrate(text, text, integer, boolean) is
-'Finds what a dense space (without a name: the active one) should count in hybrid searches beside keyword 1, from how far its neighbours agree with those by words, over a sample of chunks, and stores it with the collection. weight: 0 for a space whose neighbours never agree, 1 for one that agrees in 0.3 or more. Fewer than 20 chunks that ten chunks of other documents share words with say nothing: weight is null, and nothing is stored. Calibrate again when the collection has become another one. store false: says it only.';
+'Finds what a dense space (without a name: the active one) should count in hybrid searches beside keyword 1, from how far its neighbours agree with those by words, over a sample of chunks, and stores it with the collection, for the current tenant, whose chunks it looks at. weight: 0 for a space whose neighbours never agree, 1 for one that agrees in 0.3 or more. Fewer than 20 chunks that ten chunks of other documents share words with say nothing: weight is null, and nothing is stored. Calibrate again when the collection has become another one. store false: says it only.';

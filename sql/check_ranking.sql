@@ -20,8 +20,8 @@ begin
     end if;
     execute format(
         'select h.chunk_id from unnest($1) with ordinality h(chunk_id, number)
-         where not exists (select from retrieval.chunks c where c.collection_id = %s and c.chunk_id = h.chunk_id)
-         order by h.number limit 1', collection.collection_id)
+         where not exists (select from retrieval.chunks c where c.collection_id = %s and c.chunk_id = h.chunk_id and c.tenant = %L)
+         order by h.number limit 1', collection.collection_id, retrieval.current_tenant())
         into wrong using chunk_ids;
     if wrong.chunk_id is not null then
         raise exception 'chunk % does not exist in collection %', wrong.chunk_id, quote_ident(collection.name) using errcode = 'undefined_object';
@@ -30,7 +30,7 @@ end;
 $$;
 
 comment on function retrieval._check_ranking(retrieval.collections, bigint[], double precision[]) is
-'22023 where ids and scores are not equally many, an id is named twice or a score is not a number, 22004 where an id is null, 42704 where it is not in the collection. Scores may be null: then there are none.';
+'22023 where ids and scores are not equally many, an id is named twice or a score is not a number, 22004 where an id is null, 42704 where it is not in the collection, or another tenant''s. Scores may be null: then there are none.';
 
 create or replace function retrieval._check_share(parameter text, value double precision)
     returns void

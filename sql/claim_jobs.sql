@@ -1,4 +1,4 @@
--- Takes work from the queue: `claim_jobs`, then `job_chunks`, the model, and in one transaction `unchanged_chunks`,
+-- Takes work from the queue, which is that of all tenants: `claim_jobs`, then `job_chunks`, the model, and in one transaction `unchanged_chunks`,
 -- `put_embeddings` and `finish_jobs`. Several workers do not wait for each other and never hold the same job.
 
 create or replace function retrieval._maximum_attempts()
@@ -77,6 +77,7 @@ declare
     target retrieval.spaces;
     claimed bigint[] := '{}';
 begin
+    perform retrieval._check_keeps_every_tenant();
     perform retrieval._check_count('maximum_chunks', maximum_chunks, 1000000);
     if coalesce(worker, '') = '' or lease is null then
         raise exception '% must not be empty', case when lease is null then 'lease' else 'worker' end using errcode = 'invalid_parameter_value';

@@ -1,4 +1,4 @@
--- A chunk carries its document's title, metadata, text configuration and modality, so that a filter and the ranking need no
+-- A chunk carries its document's tenant, title, metadata, text configuration and modality, so that a filter and the ranking need no
 -- second join. Whoever writes chunks may fill the copies in; what is missing or wrong is corrected here, once per
 -- statement, and again when the document changes: no caller can let them drift apart.
 
@@ -20,12 +20,12 @@ begin
         end if;
         execute format(
             'update retrieval.chunks c
-             set title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config), modality = d.modality
+             set tenant = d.tenant, title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config), modality = d.modality
              from retrieval.documents d
              join retrieval.collections n using (collection_id)
              where c.collection_id = %1$s and d.collection_id = %1$s and c.document_id = d.document_id
                and d.document_id in (select w.document_id from written_rows w where w.collection_id = %1$s)
-               and (c.title is distinct from d.title or c.metadata <> d.metadata
+               and (c.tenant <> d.tenant or c.title is distinct from d.title or c.metadata <> d.metadata
                     or c.text_config <> coalesce(d.text_config, n.text_config) or c.modality <> d.modality)', written_collection);
     end loop;
     return null;
@@ -33,7 +33,7 @@ end;
 $$;
 
 comment on function retrieval._copy_document() is
-'Trigger on documents and chunks: chunks take title, metadata, text configuration and modality from their document.';
+'Trigger on documents and chunks: chunks take tenant, title, metadata, text configuration and modality from their document.';
 
 create or replace trigger copy_document_inserted
     after insert on retrieval.chunks referencing new table as written_rows

@@ -1,4 +1,4 @@
--- The statistics that BM25 needs: how many chunks, how long, and in how many of them a lexeme occurs.
+-- The statistics that BM25 needs: how many chunks, how long, and in how many of them a lexeme occurs, of each tenant.
 --
 -- Each statement that writes chunks appends what it changed, and a reader adds up. Nothing is updated in place:
 -- two writers never wait for each other here, and what a reader sees belongs to the same snapshot as the chunks
@@ -14,10 +14,10 @@ declare
         when 'INSERT' then 'select 1 as sign, n.* from new_chunks n'
         when 'DELETE' then 'select -1 as sign, o.* from old_chunks o'
         else 'select 1 as sign, n.* from new_chunks n join old_chunks o using (chunk_id)
-              where (n.lexemes, n.text_config, n.collection_id) is distinct from (o.lexemes, o.text_config, o.collection_id)
+              where (n.lexemes, n.text_config, n.tenant, n.collection_id) is distinct from (o.lexemes, o.text_config, o.tenant, o.collection_id)
               union all
               select -1, o.* from new_chunks n join old_chunks o using (chunk_id)
-              where (n.lexemes, n.text_config, n.collection_id) is distinct from (o.lexemes, o.text_config, o.collection_id)'
+              where (n.lexemes, n.text_config, n.tenant, n.collection_id) is distinct from (o.lexemes, o.text_config, o.tenant, o.collection_id)'
         end;
     counted record;
 begin
@@ -30,20 +30,20 @@ begin
     -- a removed chunk leaves the bounds as they are: they stay valid, only less tight
     execute format(
         'insert into retrieval.lexeme_statistics
-             (collection_id, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
-         select w.collection_id, l.lexeme, sum(w.sign),
+             (collection_id, tenant, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
+         select w.collection_id, w.tenant, l.lexeme, sum(w.sign),
                 coalesce(max(cardinality(l.positions)) filter (where w.sign > 0), 0),
                 coalesce(min(w.length::real / cardinality(l.positions)) filter (where w.sign > 0), ''infinity'')
          from (%s) w, unnest(w.lexemes) l
-         group by w.collection_id, l.lexeme', changed);
+         group by w.collection_id, w.tenant, l.lexeme', changed);
     for counted in execute format(
-        'insert into retrieval.chunk_statistics (collection_id, text_config, chunk_count, total_length)
-         select w.collection_id, w.text_config, sum(w.sign), sum(w.sign * w.length)
+        'insert into retrieval.chunk_statistics (collection_id, tenant, text_config, chunk_count, total_length)
+         select w.collection_id, w.tenant, w.text_config, sum(w.sign), sum(w.sign * w.length)
          from (%s) w
-         group by w.collection_id, w.text_config
-         returning collection_id', changed)
+         group by w.collection_id, w.tenant, w.text_config
+         returning collection_id, tenant', changed)
     loop
-        perform retrieval._fold_statistics(counted.collection_id, 500);
+        perform retrieval._fold_statistics(counted.collection_id, 500, counted.tenant);
     end loop;
     return null;
 end;
@@ -78,41 +78,41 @@ $$;
 
 comment on function retrieval._forget_chunks() is 'Trigger: truncated chunks have no statistics.';
 
--- Adds the differences up where more than `threshold` statements have left theirs. Only one session folds at a
+-- Adds the differences up where more than `threshold` statements have left theirs, of one tenant or, with null, of all. Only one session folds at a
 -- time and nobody waits for it; a repeatable-read transaction leaves it to others, because a fold that it cannot
 -- see would make its own fail.
-create or replace function retrieval._fold_statistics(collection_id bigint, threshold bigint)
+create or replace function retrieval._fold_statistics(collection_id bigint, threshold bigint, tenant text default null)
     returns void
     language plpgsql
 as $$
 declare
+    scope constant text := format('collection_id = %s', collection_id) || coalesce(' and tenant = ' || quote_literal(tenant), '');
     differences bigint;
 begin
-    execute format('select count(*) from retrieval.chunk_statistics where collection_id = %s', collection_id)
-        into differences;
+    execute 'select count(*) from retrieval.chunk_statistics where ' || scope into differences;
     if differences <= threshold
        or current_setting('transaction_isolation') <> 'read committed'
-       or not pg_try_advisory_xact_lock(hashtextextended('retrieval.fold_statistics', collection_id)) then
+       or not pg_try_advisory_xact_lock(hashtextextended('retrieval.fold_statistics ' || coalesce(tenant, ''), collection_id)) then
         return;
     end if;
     execute format(
-        'with folded as (delete from retrieval.chunk_statistics where collection_id = %1$s returning *)
-         insert into retrieval.chunk_statistics (collection_id, text_config, chunk_count, total_length)
-         select %1$s, text_config, sum(chunk_count), sum(total_length)
-         from folded group by text_config having sum(chunk_count) <> 0', collection_id);
+        'with folded as (delete from retrieval.chunk_statistics where %2$s returning *)
+         insert into retrieval.chunk_statistics (collection_id, tenant, text_config, chunk_count, total_length)
+         select %1$s, tenant, text_config, sum(chunk_count), sum(total_length)
+         from folded group by tenant, text_config having sum(chunk_count) <> 0', collection_id, scope);
     execute format(
         'with folded as (
              delete from retrieval.lexeme_statistics
-             where collection_id = %1$s and lexeme in (
-                 select lexeme from retrieval.lexeme_statistics
-                 where collection_id = %1$s group by lexeme having count(*) > 1)
+             where %2$s and (tenant, lexeme) in (
+                 select tenant, lexeme from retrieval.lexeme_statistics
+                 where %2$s group by tenant, lexeme having count(*) > 1)
              returning *)
          insert into retrieval.lexeme_statistics
-             (collection_id, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
-         select %1$s, lexeme, sum(document_frequency), max(maximum_frequency), min(minimum_length_ratio)
-         from folded group by lexeme having sum(document_frequency) <> 0', collection_id);
+             (collection_id, tenant, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
+         select %1$s, tenant, lexeme, sum(document_frequency), max(maximum_frequency), min(minimum_length_ratio)
+         from folded group by tenant, lexeme having sum(document_frequency) <> 0', collection_id, scope);
 end;
 $$;
 
-comment on function retrieval._fold_statistics(bigint, bigint) is
-'Folds a collection''s statistics into one row per lexeme, where more than the threshold of statements have written.';
+comment on function retrieval._fold_statistics(bigint, bigint, text) is
+'Folds a collection''s statistics, those of a tenant or with null of all, into one row per tenant and lexeme, where more than the threshold of statements have written.';

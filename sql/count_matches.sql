@@ -45,12 +45,15 @@ create or replace function retrieval.count_matches(
 as $$
 declare
     target constant retrieval.collections := retrieval._collection(collection);
+    tenant_condition constant text := retrieval._tenant_condition(target.collection_id);
     filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
     matches record;
     counted bigint;
 begin
     perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
     matches := retrieval._keyword_matches(target, query_text, keyword_operator);
+    -- the planner guesses from what all tenants have, so that its guesses would tell of the others
+    exact := exact or tenant_condition is not null and (metadata_filter is not null or matches.condition is not null);
     if matches.words is null then
         return 0;
     end if;
@@ -59,7 +62,7 @@ begin
         matches.expected := least(matches.expected, retrieval._estimate_rows(
             'select from ' || retrieval._matching_chunks(target.collection_id, null, matches.condition, null)));
     end if;
-    if (filter_condition is not null or row_security_active('retrieval.chunks')) and not exact then
+    if filter_condition is distinct from tenant_condition and not exact then
         matches.certain := false;
         matches.expected := matches.expected * least(1, retrieval._estimate_rows(
             'select from ' || retrieval._matching_chunks(target.collection_id, null, null, filter_condition))
@@ -76,4 +79,4 @@ end;
 $$;
 
 comment on function retrieval.count_matches(text, text, jsonb, text, boolean) is
-'How many chunks a keyword search considers, for a line such as "about 1,200 results". Below 1,000 the number is exact, and so it is for one word without filter or condition; above, words alone are estimated within some ten percent, with a filter mostly within half, with phrases, exclusions or keyword_operator ''and'' as the planner guesses, which can be ten times off. Costs a millisecond or two. exact => true counts, and costs as much as a search or more. 0 where nothing matches.';
+'How many chunks a keyword search considers, for a line such as "about 1,200 results". Below 1,000 the number is exact, and so it is for one word without filter or condition; above, words alone are estimated within some ten percent, with a filter mostly within half, with phrases, exclusions or keyword_operator ''and'' as the planner guesses, which can be ten times off. Costs a millisecond or two. Beside other tenants'' chunks a filter or condition has them counted always. exact => true counts, and costs as much as a search or more. 0 where nothing matches.';

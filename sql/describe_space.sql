@@ -50,14 +50,16 @@ create or replace function retrieval.describe_space(collection text, space text 
 as $$
 declare
     target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+    kept constant text := retrieval._kept_chunks();
     stored bigint;
 begin
     perform retrieval._check_count('sample', sample);
-    execute format('select count(*) from retrieval.%I', retrieval._embedding_partition(target)) into stored;
+    stored := retrieval._count_embeddings(target, kept);
     return query execute format(
         'with vectors as materialized (
              select e.chunk_id, e.embedding, l2_norm(e.embedding) as norm, row_number() over (order by hashint8extended(e.chunk_id, 0), e.chunk_id) as number
              from retrieval.%1$I e tablesample system (%2$s) repeatable (0)
+             where %7$s
              order by number limit %3$s),
          -- one after the other in the order of their hashes: random pairs
          random_pairs as (
@@ -85,12 +87,16 @@ begin
                 count(*) filter (where norm = 0)::double precision / nullif(count(*), 0),
                 (select case when count(*) = 400 then coalesce(retrieval._separate_share(array_agg(embedding), %5$s), 0) end from distinct_vectors)
          from vectors',
-        retrieval._embedding_partition(target), least(100, 400.0 * sample / greatest(stored, 1)), sample, target.collection_id, target.dimensions,
+        retrieval._embedding_partition(target),
+        -- which pages a tenant's are on nobody knows
+        case kept when 'true' then least(100, 400.0 * sample / greatest(stored, 1)) else 100 end, sample, target.collection_id, target.dimensions,
         -- what the model was given: of an image that is not what its chunk says
-        case target.modality when 'image' then 'c.metadata ->> ''sha256''' else '(coalesce(c.title, ''''), c.context, c.content)' end)
+        case target.modality when 'image' then 'c.metadata ->> ''sha256''' else '(coalesce(c.title, ''''), c.context, c.content)' end,
+        case kept when 'true' then kept else format(
+            'e.chunk_id in (select c.chunk_id from retrieval.chunks c where c.collection_id = %s and %s)', target.collection_id, kept) end)
         using stored;
 end;
 $$;
 
 comment on function retrieval.describe_space(text, text, integer) is
-'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
+'What the vectors that the current tenant (the owner of the schema who is in no tenant: all of them) has in a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';

@@ -6,6 +6,7 @@ as $$
 declare
     extended integer;
 begin
+    perform retrieval._check_keeps_every_tenant();
     update retrieval.jobs j set run_after = clock_timestamp() + lease
     where j.job_id in (select o.job_id from retrieval.jobs o where o.worker = extend_jobs.worker and o.state = 'running'
                        for update skip locked);  -- what it is finishing just now needs no more time

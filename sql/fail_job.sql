@@ -6,6 +6,7 @@ as $$
 declare
     job retrieval.jobs;
 begin
+    perform retrieval._check_keeps_every_tenant();
     select * into job from retrieval.jobs j where j.job_id = fail_job.job_id and j.state <> 'failed' for update;
     if not found then
         return null;

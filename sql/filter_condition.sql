@@ -1,4 +1,4 @@
--- A metadata filter as SQL on a chunk c. Its jsonpath would do, but no b-tree serves a jsonpath. So what the filter says
+-- The current tenant and a metadata filter as SQL on a chunk c. The filter's jsonpath would do, but no b-tree serves a jsonpath. So what the filter says
 -- about a key that index_metadata has declared is written twice, here {"year": {"$gte": 2022}}, with P its jsonpath and
 -- E the expression that is indexed:
 --
@@ -92,11 +92,13 @@ create or replace function retrieval._filter_condition(collection retrieval.coll
     language plpgsql stable
 as $$
 declare
+    tenant_condition constant text := retrieval._tenant_condition(collection.collection_id);
     path constant jsonpath := retrieval.compile_filter(metadata_filter);
 begin
-    if path is null or not exists (
-           select from retrieval.metadata_indexes m where m.collection_id = collection.collection_id) then
-        return 'c.metadata @@ ' || quote_literal(path);
+    if path is null then
+        return tenant_condition;
+    elsif not exists (select from retrieval.metadata_indexes m where m.collection_id = collection.collection_id) then
+        return concat_ws(' and ', tenant_condition, 'c.metadata @@ ' || quote_literal(path));
     end if;
     return (
         with conjuncts as materialized (
@@ -113,7 +115,7 @@ begin
                           case c.type when 'numeric' then 'NaN' else '[]' end, c.key) as condition
             from conjuncts c where c.comparison is not null
             group by c.key, c.type)
-        select concat_ws(' and ',
+        select concat_ws(' and ', tenant_condition,
                    'c.metadata @@ ' || retrieval._filter_conjunction(jsonb_agg(c.conjunct) filter (where c.comparison is null)),
                    (select string_agg(i.condition, ' and ') from indexed i))
         from conjuncts c
@@ -122,4 +124,4 @@ end;
 $$;
 
 comment on function retrieval._filter_condition(retrieval.collections, jsonb) is
-'A metadata filter as SQL on a chunk c of the collection, which holds where compile_filter''s predicate is true; null for no filter. Every value in it is quoted. A malformed filter raises 22023.';
+'What a search may find, as SQL on a chunk c of the collection: what belongs to the current tenant (see _tenant_condition) and where compile_filter''s predicate of the metadata filter is true; null where that is every chunk. Every value in it is quoted. A malformed filter raises 22023.';

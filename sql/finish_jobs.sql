@@ -9,6 +9,7 @@ declare
     missing bigint[];
     left_over integer := 0;
 begin
+    perform retrieval._check_keeps_every_tenant();
     for queued in
         select s as space, array_agg(distinct u.chunk_id) as chunk_ids
         from retrieval.jobs j

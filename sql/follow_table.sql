@@ -92,12 +92,12 @@ create or replace function retrieval._move_documents(attached retrieval.attached
          after as (
              select r.document_key, r.content_hash, row_number() over (partition by r.content_hash order by r.document_key) as number
              from (%4$s) r where r.document_key = any($2)
-               and not exists (select from retrieval.documents d where d.collection_id = %1$s and d.document_key = r.document_key))
+               and not exists (select from retrieval.documents d where d.collection_id = %1$s and d.tenant = %5$L and d.document_key = r.document_key))
          update retrieval.documents d set document_key = a.document_key, updated_at = now()
          from before b join after a using (content_hash, number)
-         where d.collection_id = %1$s and d.source = %2$L and d.document_key = b.document_key',
+         where d.collection_id = %1$s and d.tenant = %5$L and d.source = %2$L and d.document_key = b.document_key',
         attached.collection_id, attached.table_name,
-        retrieval._table_rows(attached, relation, 'old_rows'), retrieval._table_rows(attached, relation, 'new_rows'));
+        retrieval._table_rows(attached, relation, 'old_rows'), retrieval._table_rows(attached, relation, 'new_rows'), attached.tenant);
 
 comment on function retrieval._move_documents(retrieval.attached_tables, oid) is
 'The SQL that gives the documents of gone keys ($1) the new ones ($2) that come with the same text.';

@@ -97,7 +97,7 @@ begin
             imported_rows) into unknown_examples;
     end if;
     imported := retrieval._store_imported(target, imported_rows, embedding_type);
-    missing := retrieval._count_missing(target);
+    missing := retrieval._count_missing(target, retrieval._kept_chunks());
     perform retrieval._enqueue_missing(target);  -- what is there now needs no worker
     return next;
 end;

@@ -46,14 +46,14 @@ begin
     return format(
         'select r.document_key, r.position, r.embedding, d.document_id, c.chunk_id, %1$s as is_stale
          from (select %2$s as document_key, %3$s as position, %4$s as text_hash, t.%5$I as embedding from %6$s t) r
-         left join retrieval.documents d on d.collection_id = %7$s and d.document_key = r.document_key
+         left join retrieval.documents d on d.collection_id = %7$s and d.tenant = %8$L and d.document_key = r.document_key
          left join retrieval.chunks c on c.collection_id = %7$s and c.document_id = d.document_id and c.position = coalesce(r.position, 0)',
         case when text_hash is null then 'false'
              else 'coalesce(c.chunk_id is not null and r.text_hash <> retrieval._embedded_text_hash(c.title, c.context, c.content), false)' end,
         retrieval._key_expression(attached, table_name),
         case when chunk_position is null then 'null::integer' else format('t.%I::integer', chunk_position) end,
         case when text_hash is null then 'null::bytea' else format('t.%I', text_hash) end,
-        embedding, table_name, target.collection_id);
+        embedding, table_name, target.collection_id, retrieval.current_tenant());
 end;
 $$;
 

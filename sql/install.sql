@@ -9,9 +9,13 @@ where e.extname = 'vector';
 
 \ir segment.sql
 \ir to_lexemes.sql
+\ir current_tenant.sql
 -- tables
 \ir text_config.sql
 \ir arguments.sql
+\ir tenant_condition.sql
+\ir bind_role.sql
+\ir unbind_role.sql
 \ir compile_filter.sql
 \ir filter_condition.sql
 \ir index_text.sql
@@ -111,3 +115,4 @@ where e.extname = 'vector';
 \ir highlight.sql
 \ir estimate_space.sql
 \ir describe_space.sql
+\ir tenant_policies.sql

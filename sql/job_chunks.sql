@@ -17,6 +17,7 @@ declare
     queued record;
     target retrieval.spaces;
 begin
+    perform retrieval._check_keeps_every_tenant();
     for queued in
         select s as space, array_agg(distinct u.chunk_id) as chunk_ids
         from retrieval.jobs j

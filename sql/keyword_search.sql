@@ -40,11 +40,11 @@ begin
              select sum(l.document_frequency)::bigint as n, max(l.maximum_frequency) as maximum_frequency,
                     min(l.minimum_length_ratio)::double precision as minimum_length_ratio
              from retrieval.lexeme_statistics l
-             where l.collection_id = %1$s and l.lexeme = q.lexeme) s
+             where l.collection_id = %1$s and l.tenant = %2$L and l.lexeme = q.lexeme) s
          cross join lateral (select q.frequency * retrieval._inverse_document_frequency($3, s.n) as weight) w
          where s.n > 0
          -- where there are more words than anyone means, those that can add most
-         order by 5 desc, 1 limit 64', collection_id)
+         order by 5 desc, 1 limit 64', collection_id, retrieval.current_tenant())
         using texts.text_configs, query_text, texts.chunk_count, texts.average_length,
               greatest(field_weights[1], field_weights[2], field_weights[3]);
 end;

@@ -20,11 +20,11 @@ begin
              select sum(l.document_frequency) as n, max(l.maximum_frequency) as maximum_frequency,
                     min(l.minimum_length_ratio)::double precision as minimum_length_ratio
              from retrieval.lexeme_statistics l
-             where l.collection_id = %1$s and l.lexeme = o.lexeme) s
+             where l.collection_id = %1$s and l.tenant = %2$L and l.lexeme = o.lexeme) s
          cross join lateral (select retrieval._inverse_document_frequency($4, s.n) as idf) w
          where o.frequency > 0 and s.n > o.held
          order by o.frequency * w.idf desc, o.lexeme collate "C"
-         limit $3', collection_id)
+         limit $3', collection_id, retrieval.current_tenant())
         using document_id, chunk_id, terms, texts.chunk_count, texts.average_length,
               greatest(field_weights[1], field_weights[2], field_weights[3]);
 end;
@@ -45,9 +45,10 @@ begin
         raise exception 'either example_document or example_chunk must be given' using errcode = 'invalid_parameter_value';
     end if;
     execute format(
-        'select d.document_id from retrieval.documents d where d.collection_id = %1$s and d.document_key = $1
+        'select d.document_id from retrieval.documents d where d.collection_id = %1$s and d.document_key = $1 and d.tenant = %2$L
          union all
-         select c.document_id from retrieval.chunks c where c.collection_id = %1$s and c.chunk_id = $2', collection.collection_id)
+         select c.document_id from retrieval.chunks c where c.collection_id = %1$s and c.chunk_id = $2 and c.tenant = %2$L',
+        collection.collection_id, retrieval.current_tenant())
         into found_document using example_document, example_chunk;
     if found_document is null then
         raise exception '% does not exist in collection %', coalesce('document ' || example_document, 'chunk ' || example_chunk),

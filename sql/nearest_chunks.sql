@@ -85,19 +85,21 @@ create or replace function retrieval._default_effort(space retrieval.spaces)
 comment on function retrieval._default_effort(retrieval.spaces) is
 'ef_search of an HNSW index, probes of an IVFFlat index, where neither the call nor the space says.';
 
-create or replace function retrieval._chunk_count(collection_id bigint)
+create or replace function retrieval._chunk_count(collection_id bigint, every_tenant boolean default false)
     returns bigint
     language plpgsql stable
 as $$
 declare
     counted bigint;
 begin
-    execute format('select coalesce(sum(s.chunk_count), 0) from retrieval.chunk_statistics s where s.collection_id = %s', collection_id) into counted;
+    execute format('select coalesce(sum(s.chunk_count), 0) from retrieval.chunk_statistics s where s.collection_id = %s%s', collection_id,
+                   case when not every_tenant then format(' and s.tenant = %L', retrieval.current_tenant()) end) into counted;
     return counted;
 end;
 $$;
 
-comment on function retrieval._chunk_count(bigint) is 'The number of chunks of a collection, by its statistics.';
+comment on function retrieval._chunk_count(bigint, boolean) is
+'The number of chunks that the current tenant, or every one, has in a collection, by its statistics.';
 
 -- Two ways, and which is taken where:
 --
@@ -131,7 +133,7 @@ declare
     -- of a quantised index, several candidates for each result are scored by their stored embeddings
     wanted constant bigint := candidates * case space.quantization when 'bit' then coalesce((space.search_options ->> 'oversampling')::integer, 10) else 1 end;
     depth bigint := wanted;
-    total constant double precision := retrieval._chunk_count(space.collection_id);
+    total double precision := retrieval._chunk_count(space.collection_id, filter_condition is null);
     passing double precision := total;
     exact boolean := space.index_method = 'none';
     passed bigint[];
@@ -142,6 +144,12 @@ begin
     if filter_condition is not null then
         passing := greatest(1, retrieval._estimate_rows(format(
             'select from retrieval.chunks c where c.collection_id = %s and %s', space.collection_id, filter_condition)));
+        if starts_with(filter_condition, 'c.tenant = ') then
+            passing := least(passing, greatest(total, 1));
+            -- the index holds all tenants' chunks: their statistics may be too many rows to be added up
+            total := greatest(total, retrieval._estimate_rows(format(
+                'select from retrieval.chunks c where c.collection_id = %s', space.collection_id)));
+        end if;
         depth := retrieval._scan_depth(wanted, passing / greatest(total, passing));
     end if;
     loop

@@ -24,7 +24,7 @@ declare
 begin
     perform retrieval._check_neighbours(before, after);
     select c.collection_id, c.document_id, c.position into anchor
-    from retrieval.chunks c where c.chunk_id = neighbouring_chunks.chunk_id;
+    from retrieval.chunks c where c.chunk_id = neighbouring_chunks.chunk_id and c.tenant = retrieval.current_tenant();
     if not found then
         return;
     end if;
@@ -37,4 +37,4 @@ end;
 $$;
 
 comment on function retrieval.neighbouring_chunks(bigint, integer, integer) is
-'A chunk, up to `before` chunks before it and up to `after` after it in its document, as rows of retrieval.chunks in order of position. No rows where the chunk does not exist.';
+'A chunk, up to `before` chunks before it and up to `after` after it in its document, as rows of retrieval.chunks in order of position. No rows where the chunk does not exist, or is another tenant''s.';

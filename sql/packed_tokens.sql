@@ -11,8 +11,9 @@ begin
     return query execute format(
         'select t.chunk_id, cardinality(t.embeddings), array_send(t.embeddings)
          from retrieval.token_embeddings t
+         join retrieval.chunks c on c.collection_id = %s and c.chunk_id = t.chunk_id and c.tenant = %L
          where t.space_id = %s and t.chunk_id = any ($1)
-         order by t.chunk_id', target.space_id) using chunk_ids;
+         order by t.chunk_id', target.collection_id, retrieval.current_tenant(), target.space_id) using chunk_ids;
 end;
 $$;
 

@@ -20,14 +20,14 @@ begin
     execute format(
         'select coalesce(array_agg(text_config order by text_config), ''{}''), sum(chunks), sum(total_length) / sum(chunks)
          from (select text_config, sum(chunk_count) as chunks, sum(total_length) as total_length
-               from retrieval.chunk_statistics where collection_id = %s
-               group by text_config having sum(chunk_count) > 0) s', collection_id)
+               from retrieval.chunk_statistics where collection_id = %s and tenant = %L
+               group by text_config having sum(chunk_count) > 0) s', collection_id, retrieval.current_tenant())
         into text_configs, chunk_count, average_length;
 end;
 $$;
 
 comment on function retrieval._text_statistics(bigint) is
-'The text-search configurations that a collection''s chunks use, the number of chunks and their average length.';
+'The text-search configurations that the current tenant''s chunks in a collection use, their number and their average length.';
 
 -- The pieces of a query in order: kind is word, prefix, phrase or or.
 create or replace function retrieval._query_items(query_text text)
@@ -176,9 +176,9 @@ begin
              from unnest($1) p(prefix)
              cross join lateral (
                  select s.lexeme from retrieval.lexeme_statistics s
-                 where s.collection_id = %s and s.lexeme >= p.prefix and s.lexeme < p.prefix || U&''\+10FFFF''
+                 where s.collection_id = %s and s.tenant = %L and s.lexeme >= p.prefix and s.lexeme < p.prefix || U&''\+10FFFF''
                  group by s.lexeme order by sum(s.document_frequency) desc, s.lexeme limit 64) e
-             where e.lexeme <> all ($2)', collection_id)
+             where e.lexeme <> all ($2)', collection_id, retrieval.current_tenant())
             using started, coalesce(lexemes, '{}');
     end if;
 end;

@@ -1,15 +1,15 @@
 -- Stores the embeddings of chunks in a space, replacing those that are there: one function for each kind of space,
 -- because each has its own type.
 
--- $1 are the ids of chunks, $2 their embeddings.
+-- $1 are the ids of chunks, $2 their embeddings. A tenant's ingestion stores for its own chunks, a worker for those of all.
 create or replace function retrieval._put_statement(space retrieval.spaces)
     returns text
-    language sql immutable
+    language sql stable
     return format(
         'insert into retrieval.%1$I (space_id, collection_id, chunk_id, %2$I)
          select %3$s, %4$s, e.chunk_id, e.embedding
          from (%5$s) e
-         join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = e.chunk_id
+         join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = e.chunk_id and %6$s
          order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
          for key share of c
          on conflict (chunk_id, space_id) do update set %2$I = excluded.%2$I',
@@ -20,7 +20,7 @@ create or replace function retrieval._put_statement(space retrieval.spaces)
             'select n.chunk_id, $2[n.last - n.count + 1:n.last] as embedding
              from (select u.chunk_id, u.count, sum(u.count) over (order by u.ordinality) as last
                    from unnest($1, $3) with ordinality u(chunk_id, count, ordinality)) n'
-        else 'select u.chunk_id, u.embedding from unnest($1, $2) u(chunk_id, embedding)' end);
+        else 'select u.chunk_id, u.embedding from unnest($1, $2) u(chunk_id, embedding)' end, retrieval._kept_chunks());
 
 comment on function retrieval._put_statement(retrieval.spaces) is
 'The SQL that stores embeddings: $1 are ids of chunks, $2 their embeddings, for a multivector space one after the other with $3 the number of each chunk.';
@@ -68,4 +68,4 @@ end;
 $$;
 
 comment on function retrieval.put_embeddings(text, text, bigint[], halfvec[], jsonb) is
-'Stores embeddings of chunks in a space (null: the active one), replacing those that are there; returns how many. A chunk that does not exist (any more) is passed over. Where a signature is given it must equal the space''s.';
+'Stores embeddings of chunks in a space (null: the active one), replacing those that are there; returns how many. A chunk that does not exist (any more), or is another tenant''s, is passed over; the owner of the schema who is in no tenant stores for the chunks of all. Where a signature is given it must equal the space''s.';

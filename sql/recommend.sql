@@ -151,9 +151,9 @@ begin
     for example in execute format(
         'select x.chunk_id, c.document_id, e.embedding, x.chunk_id = any ($1) as positive
          from (select distinct unnest($1 || $2)) x(chunk_id)
-         left join retrieval.chunks c on c.collection_id = %s and c.chunk_id = x.chunk_id
+         left join retrieval.chunks c on c.collection_id = %s and c.chunk_id = x.chunk_id and c.tenant = %L
          left join retrieval.embeddings e on e.space_id = %s and e.chunk_id = c.chunk_id
-         order by x.chunk_id', owner.collection_id, target.space_id)
+         order by x.chunk_id', owner.collection_id, retrieval.current_tenant(), target.space_id)
         using positive, negative
     loop
         perform retrieval._check_example(target, 'chunk', example.chunk_id::text, example.document_id is not null, example.embedding is not null);

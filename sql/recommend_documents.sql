@@ -34,12 +34,12 @@ begin
     for example in execute format(
         'select x.document_key, d.document_id, m.embedding::halfvec as embedding, x.document_key = any ($1) as positive
          from (select distinct unnest($1 || $2)) x(document_key)
-         left join retrieval.documents d on d.collection_id = %1$s and d.document_key = x.document_key
+         left join retrieval.documents d on d.collection_id = %1$s and d.document_key = x.document_key and d.tenant = %4$L
          cross join lateral (
              select retrieval._mean_embedding(array_agg(e.embedding order by e.chunk_id), %2$L) as embedding
              from retrieval.chunks c join retrieval.embeddings e on e.space_id = %3$s and e.chunk_id = c.chunk_id
              where c.collection_id = %1$s and c.document_id = d.document_id) m
-         order by d.document_id', owner.collection_id, target.metric, target.space_id)
+         order by d.document_id', owner.collection_id, target.metric, target.space_id, retrieval.current_tenant())
         using positive_keys, negative_keys
     loop
         perform retrieval._check_example(target, 'document', example.document_key, example.document_id is not null, example.embedding is not null);

@@ -10,8 +10,8 @@ declare
     gone text[];
     stored record;
 begin
-    execute format('select from retrieval.documents where collection_id = %s and document_key = any($1) order by document_key for update',
-                   attached.collection_id) using document_keys;
+    execute format('select from retrieval.documents where collection_id = %s and tenant = %L and document_key = any($1) order by document_key for update',
+                   attached.collection_id, attached.tenant) using document_keys;
     execute retrieval._store_rows(attached, table_rows, true) into stored using document_keys;
     perform retrieval._cut_rows(attached, stored.rewritten, stored.known, stored.taken);
     execute 'select array(select k from unnest($1) k except select n.document_key from (' || table_rows || ') n)' into gone using document_keys;
@@ -40,10 +40,10 @@ begin
              select document_key
              from (%s) r
              full join (select d.document_key, d.title, d.content_hash, d.metadata from retrieval.documents d
-                        where d.collection_id = %s and d.source = %L) d using (document_key)
+                        where d.collection_id = %s and d.tenant = %L and d.source = %L) d using (document_key)
              where (d.title, d.content_hash, d.metadata) is distinct from (r.title, r.content_hash, r.metadata)
              order by document_key
-             limit $1)', retrieval._table_rows(attached, relation, relation::text), attached.collection_id, attached.table_name)
+             limit $1)', retrieval._table_rows(attached, relation, relation::text), attached.collection_id, attached.tenant, attached.table_name)
         into differing using maximum_rows;
     ranges := array[int8range(1, cardinality(differing) + 1)];
     while cardinality(ranges) > 0 and not isempty(ranges[1]) loop

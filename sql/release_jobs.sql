@@ -6,6 +6,7 @@ as $$
 declare
     released integer;
 begin
+    perform retrieval._check_keeps_every_tenant();
     update retrieval.jobs j
     set state = 'pending', worker = null, attempts = greatest(j.attempts - 1, 0), run_after = clock_timestamp() + retry_after
     where j.worker = release_jobs.worker and j.state = 'running';

@@ -11,13 +11,15 @@ begin
     perform retrieval._check_count('sample', sample, 1000000);
     return query execute format(
         'select c.chunk_id, e.embedding, c.title, c.context, c.content
-         from (select s.chunk_id from retrieval.embeddings s where s.space_id = %1$s
+         from (select s.chunk_id from retrieval.embeddings s%3$s where s.space_id = %1$s
                order by hashint8extended(s.chunk_id, 0), s.chunk_id limit $1) s
          join retrieval.embeddings e on e.space_id = %1$s and e.chunk_id = s.chunk_id
          join retrieval.chunks c on c.collection_id = %2$s and c.chunk_id = s.chunk_id',
-        target.space_id, target.collection_id) using sample;
+        target.space_id, target.collection_id,
+        format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = s.chunk_id and ', target.collection_id)
+            || retrieval._tenant_condition(target.collection_id)) using sample;
 end;
 $$;
 
 comment on function retrieval.sample_embeddings(text, text, integer) is
-'Some chunks of a dense space (without a name: the active one) with their embeddings and what was embedded; the same ones at each call while the chunks are the same.';
+'Some of the current tenant''s chunks of a dense space (without a name: the active one) with their embeddings and what was embedded; the same ones at each call while the chunks are the same.';

@@ -21,9 +21,9 @@ begin
         execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', collection_id) using document_ids;
     end if;
     execute format(
-        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config,
+        'insert into retrieval.chunks (collection_id, document_id, tenant, position, start_offset, end_offset, content, title, metadata, text_config,
                                        modality)
-         select %1$s, d.document_id, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
+         select %1$s, d.document_id, d.tenant, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
                 coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
          from retrieval.documents d
          join retrieval.collections n on n.collection_id = %1$s

@@ -69,13 +69,13 @@ create or replace function retrieval._store_rows(attached retrieval.attached_tab
         with given as materialized (%2$s),
         known as materialized (
             select d.document_key, d.content_hash, d.source from retrieval.documents d
-            where d.collection_id = %1$s and d.document_key in (select g.document_key from given g)),
+            where d.collection_id = %1$s and d.tenant = %5$L and d.document_key in (select g.document_key from given g)),
         stored as (
-            insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, content_hash)
-            select %1$s, g.document_key, g.title, %3$L, g.content, g.metadata, g.content_hash
+            insert into retrieval.documents as d (collection_id, document_key, tenant, title, source, content, metadata, content_hash)
+            select %1$s, g.document_key, %5$L, g.title, %3$L, g.content, g.metadata, g.content_hash
             from given g
             order by g.document_key  -- the order of every writer
-            on conflict (document_key, collection_id) do update
+            on conflict (document_key, tenant, collection_id) do update
             set title = excluded.title, content = excluded.content, metadata = excluded.metadata,
                 content_hash = excluded.content_hash, updated_at = now()
             where d.source = excluded.source and %4$s
@@ -87,7 +87,8 @@ create or replace function retrieval._store_rows(attached retrieval.attached_tab
                (select min(k.document_key) from known k where k.source is distinct from %3$L) as taken
         from stored s join given g using (document_key) left join known k using (document_key)$query$,
         attached.collection_id, table_rows, attached.table_name,
-        case when known_only then 'exists (select from known k where k.document_key = d.document_key)' else 'true' end);
+        case when known_only then 'exists (select from known k where k.document_key = d.document_key)' else 'true' end,
+        attached.tenant);
 
 comment on function retrieval._store_rows(retrieval.attached_tables, text, boolean) is
 'The SQL that stores rows as documents: how many were written, the ids of those to be cut, whether some had been there, and a key that another document has.';
@@ -114,7 +115,7 @@ create or replace function retrieval._delete_rows(attached retrieval.attached_ta
     language plpgsql
 as $$
 declare
-    condition constant text := format('d.collection_id = %s and d.source = %L%s', attached.collection_id, attached.table_name,
+    condition constant text := format('d.collection_id = %s and d.tenant = %L and d.source = %L%s', attached.collection_id, attached.tenant, attached.table_name,
                                       case when document_keys is not null then ' and d.document_key = any($1)' end);
     ids bigint[];
     deleted integer;

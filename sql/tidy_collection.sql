@@ -7,7 +7,7 @@ declare
     target constant bigint := (retrieval._collection(collection)).collection_id;
     tidied record;
 begin
-    perform retrieval._fold_statistics(target, 1);
+    perform retrieval._fold_statistics(target, 1);  -- of all tenants
     for tidied in
         select i.indexrelid
         from pg_catalog.pg_index i

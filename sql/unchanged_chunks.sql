@@ -7,13 +7,13 @@ begin
     return query execute format(
         'with locked as (
              select c.chunk_id, c.title, c.context, c.content from retrieval.chunks c
-             where c.collection_id = %s and c.chunk_id = any ($1)
+             where c.collection_id = %s and c.chunk_id = any ($1) and %s
              order by c.chunk_id
              for share of c)
          select l.chunk_id
          from locked l join unnest($1, $2) g(chunk_id, text_hash) using (chunk_id)
          where retrieval._embedded_text_hash(l.title, l.context, l.content) = g.text_hash
-         order by l.chunk_id', (retrieval._collection(collection)).collection_id) using chunk_ids, text_hashes;
+         order by l.chunk_id', (retrieval._collection(collection)).collection_id, retrieval._kept_chunks()) using chunk_ids, text_hashes;
 end;
 $$;
 

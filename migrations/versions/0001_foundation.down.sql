@@ -3,7 +3,8 @@ drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_fai
     retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
-    retrieval.metadata_indexes, retrieval.chunks, retrieval.documents, retrieval.collections cascade;
+    retrieval.metadata_indexes, retrieval.chunks, retrieval.documents, retrieval.tenant_settings, retrieval.collections, retrieval.role_tenants
+    cascade;
 
 -- begin functions
 drop function if exists retrieval.describe_space;
@@ -41,6 +42,7 @@ drop function if exists retrieval._column_type;
 drop function if exists retrieval.trim_context_cache;
 drop function if exists retrieval.cache_contexts;
 drop function if exists retrieval.cached_contexts;
+drop function if exists retrieval._context_key;
 drop function if exists retrieval.trim_embedding_cache;
 drop function if exists retrieval.cache_token_embeddings;
 drop function if exists retrieval.cache_sparse_embeddings;
@@ -109,6 +111,7 @@ drop function if exists retrieval.count_matches;
 drop function if exists retrieval._matching_chunks;
 drop function if exists retrieval._keyword_matches;
 drop function if exists retrieval.calibrate;
+drop function if exists retrieval._store_calibration;
 drop function if exists retrieval._agreement;
 drop function if exists retrieval.more_like_this;
 drop function if exists retrieval._example_document;
@@ -286,6 +289,12 @@ drop function if exists retrieval._filter_join;
 drop function if exists retrieval._filter_constant;
 drop function if exists retrieval._filter_term;
 drop function if exists retrieval._filter_error;
+drop function if exists retrieval.unbind_role;
+drop function if exists retrieval.bind_role;
+drop function if exists retrieval._kept_chunks;
+drop function if exists retrieval._check_keeps_every_tenant;
+drop function if exists retrieval._keeps_every_tenant;
+drop function if exists retrieval._tenant_condition;
 drop function if exists retrieval._check_name;
 drop function if exists retrieval._check_search_effort;
 drop function if exists retrieval._check_search_options;
@@ -297,6 +306,7 @@ drop function if exists retrieval._space;
 drop function if exists retrieval._collection;
 drop function if exists retrieval._check_text_config;
 drop function if exists retrieval._qualify_text_config;
+drop function if exists retrieval.current_tenant;
 drop function if exists retrieval.lexeme_length;
 drop function if exists retrieval.to_lexemes;
 drop function if exists retrieval.segment;

@@ -123,6 +123,39 @@ comment on function retrieval.lexeme_length(tsvector) is
 'The length of a chunk as BM25 counts it: occurrences of lexemes, stop words excluded.';
 -- end
 
+-- begin sql/current_tenant.sql
+-- Whose rows a transaction is about. A tenant is a text; what belongs to none has the empty one, which is like any other here.
+--
+-- A program that serves many says it for each transaction: set_config('retrieval.tenant', 'acme', true). Whoever logs in with
+-- SQL could say anything there, so a role that retrieval.bind_role has bound has its tenant from there and nowhere else; what
+-- counts is the role that logged in, whichever it has set since.
+--
+-- With the rights of the owner, since readers need none on the table of bound roles. Its body is read when it runs: the tables
+-- have it as a default.
+create or replace function retrieval.current_tenant()
+    returns text
+    language plpgsql stable parallel safe
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce((select r.tenant from retrieval.role_tenants r where r.role_name = session_user),
+                    current_setting('retrieval.tenant', true), '');
+end;
+$$;
+
+comment on function retrieval.current_tenant() is
+'The tenant that the transaction is in, whose rows alone it sees, counts and writes: the one that the login role is bound to (see bind_role), else the setting retrieval.tenant, else the empty text, for what belongs to no tenant.';
+-- end
+
+-- Logins that cannot choose their tenant; see retrieval.bind_role. Few or none: current_tenant() reads them all the time.
+create table retrieval.role_tenants (
+    role_name text not null,
+    tenant text not null,
+    constraint role_tenants_pkey primary key (role_name),
+    constraint role_tenants_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]')
+);
+
 create table retrieval.collections (
     collection_id bigint generated always as identity,
     name text not null,
@@ -135,6 +168,17 @@ create table retrieval.collections (
     constraint collections_settings_check check (jsonb_typeof(settings) = 'object')
 );
 
+-- What the settings of a collection are for one tenant, over those that it has for all.
+create table retrieval.tenant_settings (
+    collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
+    settings jsonb not null default '{}',
+    constraint tenant_settings_pkey primary key (collection_id, tenant),
+    constraint tenant_settings_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade,
+    constraint tenant_settings_settings_check check (jsonb_typeof(settings) = 'object')
+);
+
 -- Documents, chunks and statistics are partitioned by collection, embeddings by space: what belongs to one
 -- collection is locked, scanned, vacuumed and dropped alone. Foreign keys therefore join partition to partition
 -- (create_collection and create_space add them), never one shared table that every collection would lock.
@@ -142,6 +186,7 @@ create table retrieval.documents (
     document_id bigint generated always as identity,
     collection_id bigint not null,
     document_key text not null,
+    tenant text not null default retrieval.current_tenant(),
     title text,
     source text,
     content text not null default '',
@@ -152,18 +197,20 @@ create table retrieval.documents (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint documents_pkey primary key (document_id, collection_id),
-    constraint documents_key_key unique (document_key, collection_id),
+    constraint documents_key_key unique (document_key, tenant, collection_id),
     constraint documents_key_check check (octet_length(document_key) between 1 and 2000),
+    constraint documents_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'),
     constraint documents_metadata_check check (jsonb_typeof(metadata) = 'object'),
     constraint documents_modality_check check (modality in ('text', 'image'))
 ) partition by list (collection_id);
 
--- title, metadata, text_config and modality are copies that retrieval._copy_document() keeps: a filter and the
+-- tenant, title, metadata, text_config and modality are copies that retrieval._copy_document() keeps: a filter and the
 -- ranking then need no second join.
 create table retrieval.chunks (
     chunk_id bigint generated always as identity,
     collection_id bigint not null,
     document_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
     position integer not null,
     start_offset integer,
     end_offset integer,
@@ -185,6 +232,8 @@ create table retrieval.chunks (
 create index chunks_lexemes_index on retrieval.chunks using gin (lexemes);
 create index chunks_metadata_index on retrieval.chunks using gin (metadata jsonb_path_ops);
 create index chunks_images_index on retrieval.chunks (chunk_id) where modality = 'image';
+-- here and below: without tenants nothing is in it
+create index chunks_tenant_index on retrieval.chunks (tenant) where tenant <> '';
 
 -- Keys with an index of their own on the collection's chunks; see retrieval.index_metadata.
 create table retrieval.metadata_indexes (
@@ -203,14 +252,18 @@ create table retrieval.metadata_indexes (
 -- never wait for each other; see retrieval._count_chunks().
 create table retrieval.chunk_statistics (
     collection_id bigint not null,
+    tenant text not null,
     text_config text not null,
     chunk_count bigint not null,
     total_length bigint not null
 ) partition by list (collection_id);
 
+create index chunk_statistics_tenant_index on retrieval.chunk_statistics (tenant) where tenant <> '';
+
 -- maximum_frequency and minimum_length_ratio (smallest length / frequency) bound what a lexeme can add to a score.
 create table retrieval.lexeme_statistics (
     collection_id bigint not null,
+    tenant text not null,
     lexeme text collate "C" not null,
     document_frequency bigint not null,
     maximum_frequency integer not null,
@@ -218,6 +271,7 @@ create table retrieval.lexeme_statistics (
 ) partition by list (collection_id);
 
 create index lexeme_statistics_lexeme_index on retrieval.lexeme_statistics (lexeme);
+create index lexeme_statistics_tenant_index on retrieval.lexeme_statistics (tenant, lexeme) where tenant <> '';
 
 create table retrieval.spaces (
     space_id bigint generated always as identity,
@@ -344,6 +398,7 @@ create table retrieval.context_cache (
 create table retrieval.attached_tables (
     attached_table_id bigint generated always as identity,
     collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
     table_name text not null,
     key_columns text[] not null,
     title_column text,
@@ -352,7 +407,7 @@ create table retrieval.attached_tables (
     maximum_chunk_length integer not null,
     created_at timestamptz not null default now(),
     constraint attached_tables_pkey primary key (attached_table_id),
-    constraint attached_tables_table_key unique (collection_id, table_name),
+    constraint attached_tables_table_key unique (collection_id, table_name, tenant),
     constraint attached_tables_collection_id_fkey foreign key (collection_id)
         references retrieval.collections on delete cascade
 );
@@ -435,11 +490,16 @@ begin
             using errcode = 'undefined_object',
                   hint = 'Existing collections: select name from retrieval.collections;';
     end if;
+    if retrieval.current_tenant() <> '' then
+        found_collection.settings := found_collection.settings - 'calibration' || coalesce(
+            (select s.settings from retrieval.tenant_settings s
+             where s.collection_id = found_collection.collection_id and s.tenant = retrieval.current_tenant()), '{}');
+    end if;
     return found_collection;
 end;
 $$;
 
-comment on function retrieval._collection(text) is 'The collection of that name; 42704 where there is none.';
+comment on function retrieval._collection(text) is 'The collection of that name, with the settings that it has for the current tenant; 42704 where there is none.';
 
 -- Without a name: the collection's active space of the kind, the one of texts before that of images.
 create or replace function retrieval._space(collection retrieval.collections, space text, kind text default 'dense')
@@ -586,6 +646,113 @@ end;
 $$;
 
 comment on function retrieval._check_name(text, text) is '22023 where a collection or space cannot be called that.';
+-- end
+
+-- begin sql/tenant_condition.sql
+-- How the functions keep to the current tenant. They do it themselves, in conditions that any index can serve: under row-level
+-- security no GIN or HNSW index could be used, as the operators that those serve are not leakproof. The policies guard whoever
+-- reads and writes the tables in SQL of his own.
+
+-- A collection that nobody else has anything in needs no condition, and keeps the plans that it has without tenants. The
+-- statistics say so in the snapshot in which the chunks are searched. Where they say nothing at all (a recount has just
+-- removed what this snapshot could see of them) the condition stays.
+create or replace function retrieval._tenant_condition(collection_id bigint)
+    returns text
+    language plpgsql stable
+as $$
+declare
+    tenant constant text := retrieval.current_tenant();
+    alone boolean;
+begin
+    execute format(
+        'select not exists (select from retrieval.chunk_statistics s where s.collection_id = %1$s and s.tenant <> %2$L)
+                and exists (select from retrieval.chunk_statistics s where s.collection_id = %1$s and s.tenant = %2$L)',
+        collection_id, tenant) into alone;
+    return case when not alone then format('c.tenant = %L', tenant) end;
+end;
+$$;
+
+comment on function retrieval._tenant_condition(bigint) is
+'The SQL condition that a chunk c belongs to the current tenant; null where every chunk of the collection does.';
+
+-- The upkeep (workers, indexes, checks) is that of all tenants where the owner of the schema does it without having chosen one.
+-- In a function with its owner's rights the setting "role" still names the role that the caller has set.
+create or replace function retrieval._keeps_every_tenant()
+    returns boolean
+    language plpgsql stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return retrieval.current_tenant() = ''
+       and not exists (select from retrieval.role_tenants r where r.role_name = session_user)
+       and pg_has_role(coalesce(nullif(current_setting('role'), 'none')::name, session_user),
+                       (select n.nspowner from pg_namespace n where n.nspname = 'retrieval'), 'usage');
+end;
+$$;
+
+comment on function retrieval._keeps_every_tenant() is
+'Whether the caller is the owner of the schema (a member of it, a superuser), bound to no tenant and in none.';
+
+create or replace function retrieval._check_keeps_every_tenant()
+    returns void
+    language plpgsql stable
+as $$
+begin
+    if not retrieval._keeps_every_tenant() then
+        raise exception 'the queue holds chunks of all tenants: only the owner of the schema, in no tenant, works on it'
+            using errcode = 'insufficient_privilege';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_keeps_every_tenant() is '42501 where the caller is not the owner of the schema, or is in a tenant.';
+
+create or replace function retrieval._kept_chunks()
+    returns text
+    language sql stable
+    return case when retrieval._keeps_every_tenant() then 'true' else format('c.tenant = %L', retrieval.current_tenant()) end;
+
+comment on function retrieval._kept_chunks() is
+'The SQL condition that a chunk c is the caller''s to embed and count: of the current tenant, or any for the owner who is in none.';
+-- end
+
+-- begin sql/bind_role.sql
+-- Binds logins to tenants: whoever can write SQL can also write `set retrieval.tenant`.
+create or replace function retrieval.bind_role(role_name text, tenant text)
+    returns void
+    language plpgsql
+as $$
+begin
+    if not exists (select from pg_catalog.pg_roles r where r.rolname = bind_role.role_name) then
+        raise exception 'role % does not exist', coalesce(quote_ident(role_name), 'null') using errcode = 'undefined_object';
+    elsif tenant is null or octet_length(tenant) > 200 or tenant ~ '[[:cntrl:]]' then
+        raise exception 'tenant % is not usable: up to 200 bytes, no control character', coalesce(quote_literal(tenant), 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    insert into retrieval.role_tenants (role_name, tenant) values (bind_role.role_name, bind_role.tenant)
+    on conflict on constraint role_tenants_pkey do update set tenant = excluded.tenant;
+end;
+$$;
+
+comment on function retrieval.bind_role(text, text) is
+'Binds a login role to a tenant: its transactions are in that tenant, whatever it sets retrieval.tenant to, from the next statement on; the empty text binds it to what belongs to no tenant. Replaces an earlier binding. Only the role that logs in counts, not those that it is a member of. 42704 where there is no such role.';
+-- end
+
+-- begin sql/unbind_role.sql
+-- Undoes bind_role.
+create or replace function retrieval.unbind_role(role_name text)
+    returns boolean
+    language plpgsql
+as $$
+begin
+    delete from retrieval.role_tenants r where r.role_name = unbind_role.role_name;
+    return found;
+end;
+$$;
+
+comment on function retrieval.unbind_role(text) is
+'Lets a login role choose its tenant by the setting retrieval.tenant again; returns whether it was bound. Works for a role that has been dropped.';
 -- end
 
 -- begin sql/compile_filter.sql
@@ -794,7 +961,7 @@ comment on function retrieval.compile_filter(jsonb) is
 -- end
 
 -- begin sql/filter_condition.sql
--- A metadata filter as SQL on a chunk c. Its jsonpath would do, but no b-tree serves a jsonpath. So what the filter says
+-- The current tenant and a metadata filter as SQL on a chunk c. The filter's jsonpath would do, but no b-tree serves a jsonpath. So what the filter says
 -- about a key that index_metadata has declared is written twice, here {"year": {"$gte": 2022}}, with P its jsonpath and
 -- E the expression that is indexed:
 --
@@ -888,11 +1055,13 @@ create or replace function retrieval._filter_condition(collection retrieval.coll
     language plpgsql stable
 as $$
 declare
+    tenant_condition constant text := retrieval._tenant_condition(collection.collection_id);
     path constant jsonpath := retrieval.compile_filter(metadata_filter);
 begin
-    if path is null or not exists (
-           select from retrieval.metadata_indexes m where m.collection_id = collection.collection_id) then
-        return 'c.metadata @@ ' || quote_literal(path);
+    if path is null then
+        return tenant_condition;
+    elsif not exists (select from retrieval.metadata_indexes m where m.collection_id = collection.collection_id) then
+        return concat_ws(' and ', tenant_condition, 'c.metadata @@ ' || quote_literal(path));
     end if;
     return (
         with conjuncts as materialized (
@@ -909,7 +1078,7 @@ begin
                           case c.type when 'numeric' then 'NaN' else '[]' end, c.key) as condition
             from conjuncts c where c.comparison is not null
             group by c.key, c.type)
-        select concat_ws(' and ',
+        select concat_ws(' and ', tenant_condition,
                    'c.metadata @@ ' || retrieval._filter_conjunction(jsonb_agg(c.conjunct) filter (where c.comparison is null)),
                    (select string_agg(i.condition, ' and ') from indexed i))
         from conjuncts c
@@ -918,7 +1087,7 @@ end;
 $$;
 
 comment on function retrieval._filter_condition(retrieval.collections, jsonb) is
-'A metadata filter as SQL on a chunk c of the collection, which holds where compile_filter''s predicate is true; null for no filter. Every value in it is quoted. A malformed filter raises 22023.';
+'What a search may find, as SQL on a chunk c of the collection: what belongs to the current tenant (see _tenant_condition) and where compile_filter''s predicate of the metadata filter is true; null where that is every chunk. Every value in it is quoted. A malformed filter raises 22023.';
 -- end
 
 -- begin sql/index_text.sql
@@ -955,7 +1124,7 @@ create or replace trigger index_text_copied
 -- end
 
 -- begin sql/copy_document.sql
--- A chunk carries its document's title, metadata, text configuration and modality, so that a filter and the ranking need no
+-- A chunk carries its document's tenant, title, metadata, text configuration and modality, so that a filter and the ranking need no
 -- second join. Whoever writes chunks may fill the copies in; what is missing or wrong is corrected here, once per
 -- statement, and again when the document changes: no caller can let them drift apart.
 
@@ -977,12 +1146,12 @@ begin
         end if;
         execute format(
             'update retrieval.chunks c
-             set title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config), modality = d.modality
+             set tenant = d.tenant, title = d.title, metadata = d.metadata, text_config = coalesce(d.text_config, n.text_config), modality = d.modality
              from retrieval.documents d
              join retrieval.collections n using (collection_id)
              where c.collection_id = %1$s and d.collection_id = %1$s and c.document_id = d.document_id
                and d.document_id in (select w.document_id from written_rows w where w.collection_id = %1$s)
-               and (c.title is distinct from d.title or c.metadata <> d.metadata
+               and (c.tenant <> d.tenant or c.title is distinct from d.title or c.metadata <> d.metadata
                     or c.text_config <> coalesce(d.text_config, n.text_config) or c.modality <> d.modality)', written_collection);
     end loop;
     return null;
@@ -990,7 +1159,7 @@ end;
 $$;
 
 comment on function retrieval._copy_document() is
-'Trigger on documents and chunks: chunks take title, metadata, text configuration and modality from their document.';
+'Trigger on documents and chunks: chunks take tenant, title, metadata, text configuration and modality from their document.';
 
 create or replace trigger copy_document_inserted
     after insert on retrieval.chunks referencing new table as written_rows
@@ -1028,7 +1197,7 @@ create or replace trigger copy_text_config
 -- end
 
 -- begin sql/count_chunks.sql
--- The statistics that BM25 needs: how many chunks, how long, and in how many of them a lexeme occurs.
+-- The statistics that BM25 needs: how many chunks, how long, and in how many of them a lexeme occurs, of each tenant.
 --
 -- Each statement that writes chunks appends what it changed, and a reader adds up. Nothing is updated in place:
 -- two writers never wait for each other here, and what a reader sees belongs to the same snapshot as the chunks
@@ -1044,10 +1213,10 @@ declare
         when 'INSERT' then 'select 1 as sign, n.* from new_chunks n'
         when 'DELETE' then 'select -1 as sign, o.* from old_chunks o'
         else 'select 1 as sign, n.* from new_chunks n join old_chunks o using (chunk_id)
-              where (n.lexemes, n.text_config, n.collection_id) is distinct from (o.lexemes, o.text_config, o.collection_id)
+              where (n.lexemes, n.text_config, n.tenant, n.collection_id) is distinct from (o.lexemes, o.text_config, o.tenant, o.collection_id)
               union all
               select -1, o.* from new_chunks n join old_chunks o using (chunk_id)
-              where (n.lexemes, n.text_config, n.collection_id) is distinct from (o.lexemes, o.text_config, o.collection_id)'
+              where (n.lexemes, n.text_config, n.tenant, n.collection_id) is distinct from (o.lexemes, o.text_config, o.tenant, o.collection_id)'
         end;
     counted record;
 begin
@@ -1060,20 +1229,20 @@ begin
     -- a removed chunk leaves the bounds as they are: they stay valid, only less tight
     execute format(
         'insert into retrieval.lexeme_statistics
-             (collection_id, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
-         select w.collection_id, l.lexeme, sum(w.sign),
+             (collection_id, tenant, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
+         select w.collection_id, w.tenant, l.lexeme, sum(w.sign),
                 coalesce(max(cardinality(l.positions)) filter (where w.sign > 0), 0),
                 coalesce(min(w.length::real / cardinality(l.positions)) filter (where w.sign > 0), ''infinity'')
          from (%s) w, unnest(w.lexemes) l
-         group by w.collection_id, l.lexeme', changed);
+         group by w.collection_id, w.tenant, l.lexeme', changed);
     for counted in execute format(
-        'insert into retrieval.chunk_statistics (collection_id, text_config, chunk_count, total_length)
-         select w.collection_id, w.text_config, sum(w.sign), sum(w.sign * w.length)
+        'insert into retrieval.chunk_statistics (collection_id, tenant, text_config, chunk_count, total_length)
+         select w.collection_id, w.tenant, w.text_config, sum(w.sign), sum(w.sign * w.length)
          from (%s) w
-         group by w.collection_id, w.text_config
-         returning collection_id', changed)
+         group by w.collection_id, w.tenant, w.text_config
+         returning collection_id, tenant', changed)
     loop
-        perform retrieval._fold_statistics(counted.collection_id, 500);
+        perform retrieval._fold_statistics(counted.collection_id, 500, counted.tenant);
     end loop;
     return null;
 end;
@@ -1108,44 +1277,44 @@ $$;
 
 comment on function retrieval._forget_chunks() is 'Trigger: truncated chunks have no statistics.';
 
--- Adds the differences up where more than `threshold` statements have left theirs. Only one session folds at a
+-- Adds the differences up where more than `threshold` statements have left theirs, of one tenant or, with null, of all. Only one session folds at a
 -- time and nobody waits for it; a repeatable-read transaction leaves it to others, because a fold that it cannot
 -- see would make its own fail.
-create or replace function retrieval._fold_statistics(collection_id bigint, threshold bigint)
+create or replace function retrieval._fold_statistics(collection_id bigint, threshold bigint, tenant text default null)
     returns void
     language plpgsql
 as $$
 declare
+    scope constant text := format('collection_id = %s', collection_id) || coalesce(' and tenant = ' || quote_literal(tenant), '');
     differences bigint;
 begin
-    execute format('select count(*) from retrieval.chunk_statistics where collection_id = %s', collection_id)
-        into differences;
+    execute 'select count(*) from retrieval.chunk_statistics where ' || scope into differences;
     if differences <= threshold
        or current_setting('transaction_isolation') <> 'read committed'
-       or not pg_try_advisory_xact_lock(hashtextextended('retrieval.fold_statistics', collection_id)) then
+       or not pg_try_advisory_xact_lock(hashtextextended('retrieval.fold_statistics ' || coalesce(tenant, ''), collection_id)) then
         return;
     end if;
     execute format(
-        'with folded as (delete from retrieval.chunk_statistics where collection_id = %1$s returning *)
-         insert into retrieval.chunk_statistics (collection_id, text_config, chunk_count, total_length)
-         select %1$s, text_config, sum(chunk_count), sum(total_length)
-         from folded group by text_config having sum(chunk_count) <> 0', collection_id);
+        'with folded as (delete from retrieval.chunk_statistics where %2$s returning *)
+         insert into retrieval.chunk_statistics (collection_id, tenant, text_config, chunk_count, total_length)
+         select %1$s, tenant, text_config, sum(chunk_count), sum(total_length)
+         from folded group by tenant, text_config having sum(chunk_count) <> 0', collection_id, scope);
     execute format(
         'with folded as (
              delete from retrieval.lexeme_statistics
-             where collection_id = %1$s and lexeme in (
-                 select lexeme from retrieval.lexeme_statistics
-                 where collection_id = %1$s group by lexeme having count(*) > 1)
+             where %2$s and (tenant, lexeme) in (
+                 select tenant, lexeme from retrieval.lexeme_statistics
+                 where %2$s group by tenant, lexeme having count(*) > 1)
              returning *)
          insert into retrieval.lexeme_statistics
-             (collection_id, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
-         select %1$s, lexeme, sum(document_frequency), max(maximum_frequency), min(minimum_length_ratio)
-         from folded group by lexeme having sum(document_frequency) <> 0', collection_id);
+             (collection_id, tenant, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
+         select %1$s, tenant, lexeme, sum(document_frequency), max(maximum_frequency), min(minimum_length_ratio)
+         from folded group by tenant, lexeme having sum(document_frequency) <> 0', collection_id, scope);
 end;
 $$;
 
-comment on function retrieval._fold_statistics(bigint, bigint) is
-'Folds a collection''s statistics into one row per lexeme, where more than the threshold of statements have written.';
+comment on function retrieval._fold_statistics(bigint, bigint, text) is
+'Folds a collection''s statistics, those of a tenant or with null of all, into one row per tenant and lexeme, where more than the threshold of statements have written.';
 -- end
 
 -- begin sql/refresh_statistics.sql
@@ -1163,25 +1332,27 @@ begin
     end if;
     -- a writer whose chunks are not seen yet must not have its differences removed
     execute format('lock table retrieval.%I in share row exclusive mode', 'chunks_' || target);
-    execute format('truncate retrieval.%I, retrieval.%I', 'chunk_statistics_' || target, 'lexeme_statistics_' || target);
+    -- deleted, not truncated: an older snapshot must go on seeing whose chunks there are (see retrieval._tenant_condition)
+    execute format('delete from retrieval.%I', 'chunk_statistics_' || target);
+    execute format('truncate retrieval.%I', 'lexeme_statistics_' || target);
     execute format(
-        'insert into retrieval.chunk_statistics (collection_id, text_config, chunk_count, total_length)
-         select %1$s, text_config, count(*), sum(length)
-         from retrieval.chunks where collection_id = %1$s group by text_config', target);
+        'insert into retrieval.chunk_statistics (collection_id, tenant, text_config, chunk_count, total_length)
+         select %1$s, tenant, text_config, count(*), sum(length)
+         from retrieval.chunks where collection_id = %1$s group by tenant, text_config', target);
     execute format(
         'insert into retrieval.lexeme_statistics
-             (collection_id, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
-         select %1$s, l.lexeme, count(*), max(cardinality(l.positions)), min(c.length::real / cardinality(l.positions))
+             (collection_id, tenant, lexeme, document_frequency, maximum_frequency, minimum_length_ratio)
+         select %1$s, c.tenant, l.lexeme, count(*), max(cardinality(l.positions)), min(c.length::real / cardinality(l.positions))
          from retrieval.chunks c, unnest(c.lexemes) l
-         where c.collection_id = %1$s group by l.lexeme', target);
+         where c.collection_id = %1$s group by c.tenant, l.lexeme', target);
 end;
 $$;
 
 comment on function retrieval.refresh_statistics(text) is
-'Recounts a collection''s statistics from its chunks. Writers of the collection wait meanwhile. Needed only to tighten the ranking''s bounds after many deletions, or when retrieval doctor reports a drift.';
+'Recounts a collection''s statistics, those of every tenant, from its chunks. Writers of the collection wait meanwhile. Needed only to tighten the ranking''s bounds after many deletions, or when retrieval doctor reports a drift.';
 
 create or replace function retrieval.statistics_drift(collection text)
-    returns table (lexeme text, stored bigint, counted bigint)
+    returns table (lexeme text, stored bigint, counted bigint, tenant text)
     language plpgsql stable
 as $$
 declare
@@ -1189,24 +1360,24 @@ declare
 begin
     return query execute format(
         'with stored as (
-             select l.lexeme, sum(l.document_frequency)::bigint as n from retrieval.lexeme_statistics l
-             where l.collection_id = %1$s group by l.lexeme
+             select l.tenant, l.lexeme, sum(l.document_frequency)::bigint as n from retrieval.lexeme_statistics l
+             where l.collection_id = %1$s group by l.tenant, l.lexeme
              union all
-             select null, sum(s.chunk_count)::bigint from retrieval.chunk_statistics s where s.collection_id = %1$s),
+             select s.tenant, null, sum(s.chunk_count)::bigint from retrieval.chunk_statistics s where s.collection_id = %1$s group by s.tenant),
          counted as (
-             select l.lexeme, count(*) as n from retrieval.chunks c, unnest(c.lexemes) l
-             where c.collection_id = %1$s group by l.lexeme
+             select c.tenant, l.lexeme, count(*) as n from retrieval.chunks c, unnest(c.lexemes) l
+             where c.collection_id = %1$s group by c.tenant, l.lexeme
              union all
-             select null, count(*) from retrieval.chunks c where c.collection_id = %1$s)
-         select coalesce(s.lexeme, c.lexeme), coalesce(s.n, 0), coalesce(c.n, 0)
-         from stored s full join counted c on coalesce(s.lexeme, '''') = coalesce(c.lexeme, '''')
+             select c.tenant, null, count(*) from retrieval.chunks c where c.collection_id = %1$s group by c.tenant)
+         select coalesce(s.lexeme, c.lexeme), coalesce(s.n, 0), coalesce(c.n, 0), coalesce(s.tenant, c.tenant)
+         from stored s full join counted c on s.tenant = c.tenant and coalesce(s.lexeme, '''') = coalesce(c.lexeme, '''')
          where coalesce(s.n, 0) <> coalesce(c.n, 0)
-         order by 1', target);
+         order by 4, 1', target);
 end;
 $$;
 
 comment on function retrieval.statistics_drift(text) is
-'Lexemes whose stored document frequency is not what a recount gives; a null lexeme stands for the number of chunks. No rows: all is right. Reads the whole collection.';
+'Lexemes whose stored document frequency, of some tenant, is not what a recount gives; a null lexeme stands for the number of chunks. No rows: all is right. Reads the whole collection.';
 -- end
 
 -- begin sql/create_collection.sql
@@ -1987,34 +2158,38 @@ create or replace function retrieval._lacks(space retrieval.spaces)
 comment on function retrieval._lacks(retrieval.spaces) is
 'The SQL condition that a chunk c belongs into a space and has no embedding in it.';
 
-create or replace function retrieval._count_missing(space retrieval.spaces)
+create or replace function retrieval._count_missing(space retrieval.spaces, among text default 'true')
     returns bigint
     language plpgsql
 as $$
 declare
     missing bigint;
 begin
-    execute format('select count(*) from retrieval.chunks c where %s', retrieval._lacks(space)) into missing;
+    execute format('select count(*) from retrieval.chunks c where %s and %s', retrieval._lacks(space), among) into missing;
     return missing;
 end;
 $$;
 
-comment on function retrieval._count_missing(retrieval.spaces) is 'How many chunks that belong into a space have no embedding in it.';
+comment on function retrieval._count_missing(retrieval.spaces, text) is
+'How many chunks c that fulfil a condition and belong into a space have no embedding in it.';
 
-create or replace function retrieval._count_embeddings(space retrieval.spaces)
+create or replace function retrieval._count_embeddings(space retrieval.spaces, among text default 'true')
     returns bigint
     language plpgsql
 as $$
 declare
     embeddings bigint;
 begin
-    execute format('select count(*) from retrieval.%I where space_id = %s', retrieval._embedding_table(space.kind), space.space_id)
+    execute format('select count(*) from retrieval.%I e where e.space_id = %s', retrieval._embedding_table(space.kind), space.space_id)
+            || case when among <> 'true' then format(
+                   ' and exists (select from retrieval.chunks c where c.collection_id = %s and c.chunk_id = e.chunk_id and %s)', space.collection_id, among)
+               else '' end
         into embeddings;
     return embeddings;
 end;
 $$;
 
-comment on function retrieval._count_embeddings(retrieval.spaces) is 'How many chunks have an embedding in a space.';
+comment on function retrieval._count_embeddings(retrieval.spaces, text) is 'How many chunks c that fulfil a condition have an embedding in a space.';
 
 create or replace function retrieval.activate_space(collection text, space text)
     returns void
@@ -2136,23 +2311,25 @@ create or replace function retrieval.list_spaces(collection text)
         has_query_adapter boolean, embeddings bigint, missing bigint, indexed boolean, bytes bigint, created_at timestamptz, activated_at timestamptz)
     language plpgsql stable
 as $$
+declare
+    kept constant text := retrieval._kept_chunks();
 begin
     return query
         select s.space_id, s.name, s.kind, s.modality, s.state, s.model, s.revision, s.dimensions, s.signature, s.metric,
                s.index_method, s.quantization, s.index_options, s.search_options, s.alignment,
                exists (select from retrieval.query_adapters a where a.space_id = s.space_id),
                c.embedded, m.missing, s.index_method = 'none' or retrieval._has_index(s),
-               pg_total_relation_size(format('retrieval.%I', retrieval._embedding_partition(s))), s.created_at, s.activated_at
+               case when kept = 'true' then pg_total_relation_size(format('retrieval.%I', retrieval._embedding_partition(s))) end, s.created_at, s.activated_at
         from retrieval.spaces s
-        cross join lateral retrieval._count_missing(s) m(missing)
-        cross join lateral retrieval._count_embeddings(s) c(embedded)
+        cross join lateral retrieval._count_missing(s, kept) m(missing)
+        cross join lateral retrieval._count_embeddings(s, kept) c(embedded)
         where s.collection_id = (retrieval._collection(collection)).collection_id
         order by s.state <> 'active', s.modality <> 'text', s.space_id;
 end;
 $$;
 
 comment on function retrieval.list_spaces(text) is
-'The spaces of a collection, active ones first: what made them, what they embed (modality), how they are indexed, how many chunks have (embeddings) and how many of those that belong into them lack an embedding (missing), whether their index is there (indexed, true where there is to be none), and what they occupy on disk with it (bytes).';
+'The spaces of a collection, active ones first: what made them, what they embed (modality), how they are indexed, how many chunks have (embeddings) and how many of those that belong into them lack an embedding (missing), whether their index is there (indexed, true where there is to be none), and what they occupy on disk with it (bytes). Counted are the current tenant''s chunks, and bytes is null; for the owner of the schema who is in no tenant those of all.';
 -- end
 
 -- begin sql/set_search_options.sql
@@ -2230,14 +2407,14 @@ begin
     execute format(
         'select coalesce(array_agg(text_config order by text_config), ''{}''), sum(chunks), sum(total_length) / sum(chunks)
          from (select text_config, sum(chunk_count) as chunks, sum(total_length) as total_length
-               from retrieval.chunk_statistics where collection_id = %s
-               group by text_config having sum(chunk_count) > 0) s', collection_id)
+               from retrieval.chunk_statistics where collection_id = %s and tenant = %L
+               group by text_config having sum(chunk_count) > 0) s', collection_id, retrieval.current_tenant())
         into text_configs, chunk_count, average_length;
 end;
 $$;
 
 comment on function retrieval._text_statistics(bigint) is
-'The text-search configurations that a collection''s chunks use, the number of chunks and their average length.';
+'The text-search configurations that the current tenant''s chunks in a collection use, their number and their average length.';
 
 -- The pieces of a query in order: kind is word, prefix, phrase or or.
 create or replace function retrieval._query_items(query_text text)
@@ -2386,9 +2563,9 @@ begin
              from unnest($1) p(prefix)
              cross join lateral (
                  select s.lexeme from retrieval.lexeme_statistics s
-                 where s.collection_id = %s and s.lexeme >= p.prefix and s.lexeme < p.prefix || U&''\+10FFFF''
+                 where s.collection_id = %s and s.tenant = %L and s.lexeme >= p.prefix and s.lexeme < p.prefix || U&''\+10FFFF''
                  group by s.lexeme order by sum(s.document_frequency) desc, s.lexeme limit 64) e
-             where e.lexeme <> all ($2)', collection_id)
+             where e.lexeme <> all ($2)', collection_id, retrieval.current_tenant())
             using started, coalesce(lexemes, '{}');
     end if;
 end;
@@ -2531,16 +2708,17 @@ comment on function retrieval._threshold_query(text[], double precision[], doubl
 -- begin sql/hits_statement.sql
 -- From a ranking to what a search returns, for every search alike.
 
--- `ranking` is a from item as SQL, called h, with chunk_id, score, rank and what `leg_columns` names.
+-- `ranking` is a from item as SQL, called h, with chunk_id, score, rank and what `leg_columns` names. It holds chunks of the current
+-- tenant alone; should it ever not, they are dropped here.
 create or replace function retrieval._hits_statement(collection_id bigint, ranking text, leg_columns text default 'h.rank, h.score')
     returns text
-    language sql immutable
+    language sql stable
     return format(
         'select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, h.score, %3$s
          from %2$s
-         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
+         join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id and c.tenant = %4$L
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = c.document_id
-         order by h.rank', collection_id, ranking, leg_columns);
+         order by h.rank', collection_id, ranking, leg_columns, retrieval.current_tenant());
 
 comment on function retrieval._hits_statement(bigint, text, text) is
 'The SQL that returns the chunks of a ranking as hits, in order of rank: chunk, document and score, then the columns of the legs.';
@@ -2553,7 +2731,7 @@ comment on function retrieval._hits_statement(bigint, text, text) is
 --     score = Σ frequency(word in query) · idf · tf / (tf + k1 · (1 − b + b · length / average length))
 --     idf   = ln(1 + (N − n + ½) / (n + ½)),  k1 = 1.2,  b = 0.75
 --
--- N, n and the average length are those of the collection at this moment.
+-- N, n and the average length are those of the collection at this moment, as if it held nothing but the current tenant's chunks.
 
 create or replace function retrieval._inverse_document_frequency(chunk_count double precision, document_frequency double precision)
     returns double precision
@@ -2714,11 +2892,11 @@ begin
              select sum(l.document_frequency)::bigint as n, max(l.maximum_frequency) as maximum_frequency,
                     min(l.minimum_length_ratio)::double precision as minimum_length_ratio
              from retrieval.lexeme_statistics l
-             where l.collection_id = %1$s and l.lexeme = q.lexeme) s
+             where l.collection_id = %1$s and l.tenant = %2$L and l.lexeme = q.lexeme) s
          cross join lateral (select q.frequency * retrieval._inverse_document_frequency($3, s.n) as weight) w
          where s.n > 0
          -- where there are more words than anyone means, those that can add most
-         order by 5 desc, 1 limit 64', collection_id)
+         order by 5 desc, 1 limit 64', collection_id, retrieval.current_tenant())
         using texts.text_configs, query_text, texts.chunk_count, texts.average_length,
               greatest(field_weights[1], field_weights[2], field_weights[3]);
 end;
@@ -2914,19 +3092,21 @@ create or replace function retrieval._default_effort(space retrieval.spaces)
 comment on function retrieval._default_effort(retrieval.spaces) is
 'ef_search of an HNSW index, probes of an IVFFlat index, where neither the call nor the space says.';
 
-create or replace function retrieval._chunk_count(collection_id bigint)
+create or replace function retrieval._chunk_count(collection_id bigint, every_tenant boolean default false)
     returns bigint
     language plpgsql stable
 as $$
 declare
     counted bigint;
 begin
-    execute format('select coalesce(sum(s.chunk_count), 0) from retrieval.chunk_statistics s where s.collection_id = %s', collection_id) into counted;
+    execute format('select coalesce(sum(s.chunk_count), 0) from retrieval.chunk_statistics s where s.collection_id = %s%s', collection_id,
+                   case when not every_tenant then format(' and s.tenant = %L', retrieval.current_tenant()) end) into counted;
     return counted;
 end;
 $$;
 
-comment on function retrieval._chunk_count(bigint) is 'The number of chunks of a collection, by its statistics.';
+comment on function retrieval._chunk_count(bigint, boolean) is
+'The number of chunks that the current tenant, or every one, has in a collection, by its statistics.';
 
 -- Two ways, and which is taken where:
 --
@@ -2960,7 +3140,7 @@ declare
     -- of a quantised index, several candidates for each result are scored by their stored embeddings
     wanted constant bigint := candidates * case space.quantization when 'bit' then coalesce((space.search_options ->> 'oversampling')::integer, 10) else 1 end;
     depth bigint := wanted;
-    total constant double precision := retrieval._chunk_count(space.collection_id);
+    total double precision := retrieval._chunk_count(space.collection_id, filter_condition is null);
     passing double precision := total;
     exact boolean := space.index_method = 'none';
     passed bigint[];
@@ -2971,6 +3151,12 @@ begin
     if filter_condition is not null then
         passing := greatest(1, retrieval._estimate_rows(format(
             'select from retrieval.chunks c where c.collection_id = %s and %s', space.collection_id, filter_condition)));
+        if starts_with(filter_condition, 'c.tenant = ') then
+            passing := least(passing, greatest(total, 1));
+            -- the index holds all tenants' chunks: their statistics may be too many rows to be added up
+            total := greatest(total, retrieval._estimate_rows(format(
+                'select from retrieval.chunks c where c.collection_id = %s', space.collection_id)));
+        end if;
         depth := retrieval._scan_depth(wanted, passing / greatest(total, passing));
     end if;
     loop
@@ -3167,16 +3353,18 @@ begin
     perform retrieval._check_count('sample', sample, 1000000);
     return query execute format(
         'select c.chunk_id, e.embedding, c.title, c.context, c.content
-         from (select s.chunk_id from retrieval.embeddings s where s.space_id = %1$s
+         from (select s.chunk_id from retrieval.embeddings s%3$s where s.space_id = %1$s
                order by hashint8extended(s.chunk_id, 0), s.chunk_id limit $1) s
          join retrieval.embeddings e on e.space_id = %1$s and e.chunk_id = s.chunk_id
          join retrieval.chunks c on c.collection_id = %2$s and c.chunk_id = s.chunk_id',
-        target.space_id, target.collection_id) using sample;
+        target.space_id, target.collection_id,
+        format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = s.chunk_id and ', target.collection_id)
+            || retrieval._tenant_condition(target.collection_id)) using sample;
 end;
 $$;
 
 comment on function retrieval.sample_embeddings(text, text, integer) is
-'Some chunks of a dense space (without a name: the active one) with their embeddings and what was embedded; the same ones at each call while the chunks are the same.';
+'Some of the current tenant''s chunks of a dense space (without a name: the active one) with their embeddings and what was embedded; the same ones at each call while the chunks are the same.';
 -- end
 
 -- begin sql/measure_recall.sql
@@ -3902,8 +4090,9 @@ begin
     return query execute format(
         'select t.chunk_id, cardinality(t.embeddings), array_send(t.embeddings)
          from retrieval.token_embeddings t
+         join retrieval.chunks c on c.collection_id = %s and c.chunk_id = t.chunk_id and c.tenant = %L
          where t.space_id = %s and t.chunk_id = any ($1)
-         order by t.chunk_id', target.space_id) using chunk_ids;
+         order by t.chunk_id', target.collection_id, retrieval.current_tenant(), target.space_id) using chunk_ids;
 end;
 $$;
 
@@ -3934,8 +4123,8 @@ begin
     end if;
     execute format(
         'select h.chunk_id from unnest($1) with ordinality h(chunk_id, number)
-         where not exists (select from retrieval.chunks c where c.collection_id = %s and c.chunk_id = h.chunk_id)
-         order by h.number limit 1', collection.collection_id)
+         where not exists (select from retrieval.chunks c where c.collection_id = %s and c.chunk_id = h.chunk_id and c.tenant = %L)
+         order by h.number limit 1', collection.collection_id, retrieval.current_tenant())
         into wrong using chunk_ids;
     if wrong.chunk_id is not null then
         raise exception 'chunk % does not exist in collection %', wrong.chunk_id, quote_ident(collection.name) using errcode = 'undefined_object';
@@ -3944,7 +4133,7 @@ end;
 $$;
 
 comment on function retrieval._check_ranking(retrieval.collections, bigint[], double precision[]) is
-'22023 where ids and scores are not equally many, an id is named twice or a score is not a number, 22004 where an id is null, 42704 where it is not in the collection. Scores may be null: then there are none.';
+'22023 where ids and scores are not equally many, an id is named twice or a score is not a number, 22004 where an id is null, 42704 where it is not in the collection, or another tenant''s. Scores may be null: then there are none.';
 
 create or replace function retrieval._check_share(parameter text, value double precision)
     returns void
@@ -5082,9 +5271,9 @@ begin
     for example in execute format(
         'select x.chunk_id, c.document_id, e.embedding, x.chunk_id = any ($1) as positive
          from (select distinct unnest($1 || $2)) x(chunk_id)
-         left join retrieval.chunks c on c.collection_id = %s and c.chunk_id = x.chunk_id
+         left join retrieval.chunks c on c.collection_id = %s and c.chunk_id = x.chunk_id and c.tenant = %L
          left join retrieval.embeddings e on e.space_id = %s and e.chunk_id = c.chunk_id
-         order by x.chunk_id', owner.collection_id, target.space_id)
+         order by x.chunk_id', owner.collection_id, retrieval.current_tenant(), target.space_id)
         using positive, negative
     loop
         perform retrieval._check_example(target, 'chunk', example.chunk_id::text, example.document_id is not null, example.embedding is not null);
@@ -5146,12 +5335,12 @@ begin
     for example in execute format(
         'select x.document_key, d.document_id, m.embedding::halfvec as embedding, x.document_key = any ($1) as positive
          from (select distinct unnest($1 || $2)) x(document_key)
-         left join retrieval.documents d on d.collection_id = %1$s and d.document_key = x.document_key
+         left join retrieval.documents d on d.collection_id = %1$s and d.document_key = x.document_key and d.tenant = %4$L
          cross join lateral (
              select retrieval._mean_embedding(array_agg(e.embedding order by e.chunk_id), %2$L) as embedding
              from retrieval.chunks c join retrieval.embeddings e on e.space_id = %3$s and e.chunk_id = c.chunk_id
              where c.collection_id = %1$s and c.document_id = d.document_id) m
-         order by d.document_id', owner.collection_id, target.metric, target.space_id)
+         order by d.document_id', owner.collection_id, target.metric, target.space_id, retrieval.current_tenant())
         using positive_keys, negative_keys
     loop
         perform retrieval._check_example(target, 'document', example.document_key, example.document_id is not null, example.embedding is not null);
@@ -5215,11 +5404,11 @@ begin
              select sum(l.document_frequency) as n, max(l.maximum_frequency) as maximum_frequency,
                     min(l.minimum_length_ratio)::double precision as minimum_length_ratio
              from retrieval.lexeme_statistics l
-             where l.collection_id = %1$s and l.lexeme = o.lexeme) s
+             where l.collection_id = %1$s and l.tenant = %2$L and l.lexeme = o.lexeme) s
          cross join lateral (select retrieval._inverse_document_frequency($4, s.n) as idf) w
          where o.frequency > 0 and s.n > o.held
          order by o.frequency * w.idf desc, o.lexeme collate "C"
-         limit $3', collection_id)
+         limit $3', collection_id, retrieval.current_tenant())
         using document_id, chunk_id, terms, texts.chunk_count, texts.average_length,
               greatest(field_weights[1], field_weights[2], field_weights[3]);
 end;
@@ -5240,9 +5429,10 @@ begin
         raise exception 'either example_document or example_chunk must be given' using errcode = 'invalid_parameter_value';
     end if;
     execute format(
-        'select d.document_id from retrieval.documents d where d.collection_id = %1$s and d.document_key = $1
+        'select d.document_id from retrieval.documents d where d.collection_id = %1$s and d.document_key = $1 and d.tenant = %2$L
          union all
-         select c.document_id from retrieval.chunks c where c.collection_id = %1$s and c.chunk_id = $2', collection.collection_id)
+         select c.document_id from retrieval.chunks c where c.collection_id = %1$s and c.chunk_id = $2 and c.tenant = %2$L',
+        collection.collection_id, retrieval.current_tenant())
         into found_document using example_document, example_chunk;
     if found_document is null then
         raise exception '% does not exist in collection %', coalesce('document ' || example_document, 'chunk ' || example_chunk),
@@ -5321,15 +5511,36 @@ begin
     end if;
     near := array(
         select n.chunk_id
-        from retrieval._nearest_chunks(space, embedding, format(
+        from retrieval._nearest_chunks(space, embedding, concat_ws(' and ', retrieval._tenant_condition(space.collection_id), format(
             'c.document_id <> %s', (select c.document_id from retrieval.chunks c
-                                    where c.collection_id = space.collection_id and c.chunk_id = _agreement.chunk_id)), 10, null) n);
+                                    where c.collection_id = space.collection_id and c.chunk_id = _agreement.chunk_id))), 10, null) n);
     return (select count(*) from unnest(near) n(id) where n.id = any (alike)) / 10.0;
 end;
 $$;
 
 comment on function retrieval._agreement(retrieval.spaces, text, bigint, halfvec) is
 'How far the neighbours of a chunk in a space are those by its words, from 0 to 1.';
+
+-- What a tenant's chunks have told is for that tenant's searches.
+create or replace function retrieval._store_calibration(collection_id bigint, calibration jsonb)
+    returns void
+    language plpgsql
+as $$
+begin
+    if retrieval.current_tenant() = '' then
+        update retrieval.collections c
+        set settings = jsonb_set(c.settings, '{calibration}', coalesce(c.settings -> 'calibration', '{}') || calibration)
+        where c.collection_id = _store_calibration.collection_id;
+    else
+        insert into retrieval.tenant_settings as s (collection_id, tenant, settings)
+        values (_store_calibration.collection_id, retrieval.current_tenant(), jsonb_build_object('calibration', calibration))
+        on conflict on constraint tenant_settings_pkey do update
+        set settings = jsonb_set(s.settings, '{calibration}', coalesce(s.settings -> 'calibration', '{}') || calibration);
+    end if;
+end;
+$$;
+
+comment on function retrieval._store_calibration(bigint, jsonb) is 'Stores the weights of spaces, {"space_id": {…}}, for the searches of the current tenant.';
 
 create or replace function retrieval.calibrate(
     collection text, space text default null, sample integer default 100, store boolean default true)
@@ -5355,10 +5566,8 @@ begin
         share := 0.5 * least(agreement / 0.3, 1) ^ 3;
         weight := round((share / (1 - share))::numeric, 3);
         if store then
-            update retrieval.collections c
-            set settings = jsonb_set(c.settings, '{calibration}', coalesce(c.settings -> 'calibration', '{}') || jsonb_build_object(
-                target.space_id, jsonb_build_object('weight', weight, 'agreement', agreement, 'chunks', retrieval._chunk_count(c.collection_id), 'at', now())))
-            where c.collection_id = owner.collection_id;
+            perform retrieval._store_calibration(owner.collection_id, jsonb_build_object(target.space_id, jsonb_build_object(
+                'weight', weight, 'agreement', agreement, 'chunks', retrieval._chunk_count(owner.collection_id), 'at', now())));
         end if;
     end if;
     return next;
@@ -5366,7 +5575,7 @@ end;
 $$;
 
 comment on function retrieval.calibrate(text, text, integer, boolean) is
-'Finds what a dense space (without a name: the active one) should count in hybrid searches beside keyword 1, from how far its neighbours agree with those by words, over a sample of chunks, and stores it with the collection. weight: 0 for a space whose neighbours never agree, 1 for one that agrees in 0.3 or more. Fewer than 20 chunks that ten chunks of other documents share words with say nothing: weight is null, and nothing is stored. Calibrate again when the collection has become another one. store false: says it only.';
+'Finds what a dense space (without a name: the active one) should count in hybrid searches beside keyword 1, from how far its neighbours agree with those by words, over a sample of chunks, and stores it with the collection, for the current tenant, whose chunks it looks at. weight: 0 for a space whose neighbours never agree, 1 for one that agrees in 0.3 or more. Fewer than 20 chunks that ten chunks of other documents share words with say nothing: weight is null, and nothing is stored. Calibrate again when the collection has become another one. store false: says it only.';
 -- end
 
 -- begin sql/count_matches.sql
@@ -5417,12 +5626,15 @@ create or replace function retrieval.count_matches(
 as $$
 declare
     target constant retrieval.collections := retrieval._collection(collection);
+    tenant_condition constant text := retrieval._tenant_condition(target.collection_id);
     filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
     matches record;
     counted bigint;
 begin
     perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
     matches := retrieval._keyword_matches(target, query_text, keyword_operator);
+    -- the planner guesses from what all tenants have, so that its guesses would tell of the others
+    exact := exact or tenant_condition is not null and (metadata_filter is not null or matches.condition is not null);
     if matches.words is null then
         return 0;
     end if;
@@ -5431,7 +5643,7 @@ begin
         matches.expected := least(matches.expected, retrieval._estimate_rows(
             'select from ' || retrieval._matching_chunks(target.collection_id, null, matches.condition, null)));
     end if;
-    if (filter_condition is not null or row_security_active('retrieval.chunks')) and not exact then
+    if filter_condition is distinct from tenant_condition and not exact then
         matches.certain := false;
         matches.expected := matches.expected * least(1, retrieval._estimate_rows(
             'select from ' || retrieval._matching_chunks(target.collection_id, null, null, filter_condition))
@@ -5448,7 +5660,7 @@ end;
 $$;
 
 comment on function retrieval.count_matches(text, text, jsonb, text, boolean) is
-'How many chunks a keyword search considers, for a line such as "about 1,200 results". Below 1,000 the number is exact, and so it is for one word without filter or condition; above, words alone are estimated within some ten percent, with a filter mostly within half, with phrases, exclusions or keyword_operator ''and'' as the planner guesses, which can be ten times off. Costs a millisecond or two. exact => true counts, and costs as much as a search or more. 0 where nothing matches.';
+'How many chunks a keyword search considers, for a line such as "about 1,200 results". Below 1,000 the number is exact, and so it is for one word without filter or condition; above, words alone are estimated within some ten percent, with a filter mostly within half, with phrases, exclusions or keyword_operator ''and'' as the planner guesses, which can be ten times off. Costs a millisecond or two. Beside other tenants'' chunks a filter or condition has them counted always. exact => true counts, and costs as much as a search or more. 0 where nothing matches.';
 -- end
 
 -- begin sql/facets.sql
@@ -5663,7 +5875,7 @@ create or replace trigger enqueue_inserted
 
 -- begin sql/enqueue_missing.sql
 -- Brings the queue and what is really missing together.
-create or replace function retrieval._enqueue_missing(space retrieval.spaces)
+create or replace function retrieval._enqueue_missing(space retrieval.spaces, among text default 'true')
     returns bigint
     language plpgsql
 as $$
@@ -5672,7 +5884,7 @@ declare
 begin
     execute format(
         'with missing as materialized (
-             select c.chunk_id from retrieval.chunks c
+             select c.chunk_id, %3$s as kept from retrieval.chunks c
              where %2$s),
          queued as materialized (
              select j.job_id, u.chunk_id from retrieval.jobs j, unnest(j.chunk_ids) u(chunk_id) where j.space_id = %1$s),
@@ -5681,15 +5893,15 @@ begin
              where j.space_id = %1$s and j.state <> ''running''
                and j.job_id not in (select q.job_id from queued q join missing m using (chunk_id)))
          select coalesce(array_agg(m.chunk_id order by m.chunk_id), ''{}'')
-         from missing m where not exists (select from queued q where q.chunk_id = m.chunk_id)',
-        space.space_id, retrieval._lacks(space)) into missing;
+         from missing m where m.kept and not exists (select from queued q where q.chunk_id = m.chunk_id)',
+        space.space_id, retrieval._lacks(space), among) into missing;
     perform retrieval._enqueue_chunks(space.space_id, missing);
     return cardinality(missing);
 end;
 $$;
 
-comment on function retrieval._enqueue_missing(retrieval.spaces) is
-'Enqueues the chunks that lack an embedding in a space and are in no job of it, and removes jobs with nothing to do; returns how many chunks.';
+comment on function retrieval._enqueue_missing(retrieval.spaces, text) is
+'Enqueues the chunks c that fulfil a condition, lack an embedding in a space and are in no job of it, and removes jobs with nothing to do; returns how many chunks.';
 
 create or replace function retrieval.enqueue_missing(collection text, space text default null)
     returns bigint
@@ -5709,14 +5921,14 @@ begin
           and (enqueue_missing.space is null or s.name = enqueue_missing.space)
         order by s.space_id
     loop
-        enqueued := enqueued + retrieval._enqueue_missing(target);
+        enqueued := enqueued + retrieval._enqueue_missing(target, retrieval._kept_chunks());
     end loop;
     return enqueued;
 end;
 $$;
 
 comment on function retrieval.enqueue_missing(text, text) is
-'Brings the queue of a space (null: of each space of the collection) and what is missing in it together: chunks without an embedding that no job names are enqueued, and returned as a number; jobs with nothing left to do are removed. Failed jobs stay; a retired space has no queue. Workers call it when they start; worth a call after embeddings were removed by hand, or stored for chunks that had been enqueued. Reads the ids of the whole collection.';
+'Brings the queue of a space (null: of each space of the collection) and what is missing in it together: chunks without an embedding that no job names (the current tenant''s; for the owner of the schema who is in no tenant, of all) are enqueued, and returned as a number; jobs with nothing left to do are removed. Failed jobs stay; a retired space has no queue. Workers call it when they start; worth a call after embeddings were removed by hand, or stored for chunks that had been enqueued. Reads the ids of the whole collection.';
 -- end
 
 -- begin sql/split_documents.sql
@@ -5743,9 +5955,9 @@ begin
         execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', collection_id) using document_ids;
     end if;
     execute format(
-        'insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, title, metadata, text_config,
+        'insert into retrieval.chunks (collection_id, document_id, tenant, position, start_offset, end_offset, content, title, metadata, text_config,
                                        modality)
-         select %1$s, d.document_id, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
+         select %1$s, d.document_id, d.tenant, coalesce(s.number - 1, 0)::integer, coalesce(s.start_offset, 0), coalesce(s.end_offset, 0),
                 coalesce(s.content, ''''), d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
          from retrieval.documents d
          join retrieval.collections n on n.collection_id = %1$s
@@ -5876,6 +6088,7 @@ create or replace function retrieval.put_documents(collection text, documents js
 as $$
 declare
     owner constant bigint := (retrieval._collection(collection)).collection_id;
+    tenant constant text := retrieval.current_tenant();
     repeated record;
     stored_ids bigint[];
 begin
@@ -5895,28 +6108,28 @@ begin
     execute format($query$
         with stored as (
             insert into retrieval.documents
-                (collection_id, document_key, title, source, content, metadata, text_config, modality, content_hash)
-            select %s, g.document_key, g.title, g.source, coalesce(g.content, ''), coalesce(g.metadata, '{}'), g.text_config,
+                (collection_id, document_key, tenant, title, source, content, metadata, text_config, modality, content_hash)
+            select %s, g.document_key, %L, g.title, g.source, coalesce(g.content, ''), coalesce(g.metadata, '{}'), g.text_config,
                    coalesce(g.modality, 'text'), g.content_hash
             from jsonb_to_recordset($1) g(document_key text, title text, source text, content text, metadata jsonb,
                                           text_config text, modality text, content_hash text)
             order by g.document_key
-            on conflict (document_key, collection_id) do update
+            on conflict (document_key, tenant, collection_id) do update
             set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,
                 text_config = excluded.text_config, modality = excluded.modality, content_hash = excluded.content_hash, updated_at = now()
             returning document_id)
-        select array_agg(document_id) from stored$query$, owner) into stored_ids using documents;
+        select array_agg(document_id) from stored$query$, owner, tenant) into stored_ids using documents;
     perform set_config('retrieval.chunks_given', '', true);
     execute format('delete from retrieval.chunks where collection_id = %s and document_id = any($1)', owner) using stored_ids;
     return query execute format($query$
         with inserted as (
-            insert into retrieval.chunks (collection_id, document_id, position, start_offset, end_offset, content, context,
+            insert into retrieval.chunks (collection_id, document_id, tenant, position, start_offset, end_offset, content, context,
                                           title, metadata, text_config, modality)
-            select %1$s, d.document_id, (c.number - 1)::integer, (c.chunk ->> 'start_offset')::integer,
+            select %1$s, d.document_id, d.tenant, (c.number - 1)::integer, (c.chunk ->> 'start_offset')::integer,
                    (c.chunk ->> 'end_offset')::integer, coalesce(c.chunk ->> 'content', ''), coalesce(c.chunk ->> 'context', ''),
                    d.title, d.metadata, coalesce(d.text_config, n.text_config), d.modality
             from jsonb_to_recordset($1) g(document_key text, chunks jsonb)
-            join retrieval.documents d on d.collection_id = %1$s and d.document_key = g.document_key
+            join retrieval.documents d on d.collection_id = %1$s and d.document_key = g.document_key and d.tenant = %2$L
             join retrieval.collections n on n.collection_id = %1$s
             cross join lateral jsonb_array_elements(
                 coalesce(g.chunks, jsonb_build_array(jsonb_build_object(
@@ -5926,12 +6139,12 @@ begin
         select d.document_key, i.document_id, i.position, i.chunk_id
         from inserted i
         join retrieval.documents d on d.collection_id = %1$s and d.document_id = i.document_id
-        order by d.document_key, i.position$query$, owner) using documents;
+        order by d.document_key, i.position$query$, owner, tenant) using documents;
 end;
 $$;
 
 comment on function retrieval.put_documents(text, jsonb) is
-'Stores documents, each replacing what its key held, and returns their chunks. An element: {"document_key", "content", "title", "source", "metadata", "text_config", "modality", "content_hash", "chunks": [{"content", "context", "start_offset", "end_offset"}, …]}; only the key is required, and without chunks the content is one chunk. Modality is text, or image for a document that is the image file which source names, with its caption as content. Embeddings follow with retrieval.put_embeddings.';
+'Stores documents of the current tenant, each replacing what its key held, and returns their chunks. An element: {"document_key", "content", "title", "source", "metadata", "text_config", "modality", "content_hash", "chunks": [{"content", "context", "start_offset", "end_offset"}, …]}; only the key is required, and without chunks the content is one chunk. Modality is text, or image for a document that is the image file which source names, with its caption as content. Embeddings follow with retrieval.put_embeddings.';
 -- end
 
 -- begin sql/delete_documents.sql
@@ -5942,17 +6155,20 @@ create or replace function retrieval.delete_documents(collection text, document_
 as $$
 declare
     owner constant bigint := (retrieval._collection(collection)).collection_id;
+    tenant constant text := retrieval.current_tenant();
     deleted integer;
 begin
     -- locked in the order that every writer of documents follows
-    execute format('select from retrieval.documents where collection_id = %s and document_key = any($1) order by document_key for update', owner)
+    execute format('select from retrieval.documents where collection_id = %s and tenant = %L and document_key = any($1) order by document_key for update',
+                   owner, tenant)
         using document_keys;
     -- the chunks first and all at once: cascading would count them once per document
     execute format(
         'delete from retrieval.chunks c using retrieval.documents d
-         where c.collection_id = %1$s and d.collection_id = %1$s and d.document_key = any($1) and c.document_id = d.document_id', owner)
+         where c.collection_id = %1$s and d.collection_id = %1$s and d.tenant = %2$L and d.document_key = any($1)
+           and c.document_id = d.document_id', owner, tenant)
         using document_keys;
-    execute format('delete from retrieval.documents where collection_id = %s and document_key = any($1)', owner)
+    execute format('delete from retrieval.documents where collection_id = %s and tenant = %L and document_key = any($1)', owner, tenant)
         using document_keys;
     get diagnostics deleted = row_count;
     return deleted;
@@ -5960,7 +6176,7 @@ end;
 $$;
 
 comment on function retrieval.delete_documents(text, text[]) is
-'Deletes the documents of these keys with their chunks and embeddings; returns how many there were.';
+'Deletes the current tenant''s documents of these keys with their chunks and embeddings; returns how many there were.';
 -- end
 
 -- begin sql/add_document.sql
@@ -5975,6 +6191,7 @@ create or replace function retrieval.add_document(
 as $$
 declare
     owner constant bigint := (retrieval._collection(collection)).collection_id;
+    tenant constant text := retrieval.current_tenant();
     text_hash constant text := retrieval._text_hash(title, content, maximum_chunk_length);
     hash_before text;
     stored bigint;
@@ -5985,17 +6202,18 @@ begin
         raise exception 'document_key must not be null' using errcode = 'invalid_parameter_value';
     end if;
     -- locked, so that the hash is still the one that is replaced
-    execute format('select d.content_hash from retrieval.documents d where d.collection_id = %s and d.document_key = $1 for update', owner)
+    execute format('select d.content_hash from retrieval.documents d where d.collection_id = %s and d.tenant = %L and d.document_key = $1 for update',
+                   owner, tenant)
         into hash_before using document_key;
     perform set_config('retrieval.chunks_given', 'on', true);  -- see retrieval._follow_content()
     execute format(
-        'insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, text_config, content_hash,
+        'insert into retrieval.documents as d (collection_id, document_key, tenant, title, source, content, metadata, text_config, content_hash,
                                           modality)
-         values (%s, $1, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7, $8)
-         on conflict (document_key, collection_id) do update
+         values (%s, $1, %L, $2, $3, coalesce($4, ''''), coalesce($5, ''{}''), $6, $7, $8)
+         on conflict (document_key, tenant, collection_id) do update
          set title = excluded.title, source = excluded.source, content = excluded.content, metadata = excluded.metadata,
              text_config = excluded.text_config, content_hash = excluded.content_hash, modality = excluded.modality, updated_at = now()
-         returning document_id', owner)
+         returning document_id', owner, tenant)
         into stored using document_key, title, source, content, metadata, text_config, text_hash, modality;
     perform set_config('retrieval.chunks_given', '', true);
     if hash_before is distinct from text_hash then
@@ -6006,7 +6224,7 @@ end;
 $$;
 
 comment on function retrieval.add_document(text, text, text, text, jsonb, text, text, integer, text) is
-'Stores a document, replacing what its key held, and returns its id. It is cut into chunks of up to maximum_chunk_length characters (see retrieval.split_text; about four times the tokens that the model reads suits English) which keyword search finds at once; retrieval.missing_embeddings lists them until they are embedded. The same title and content again keep chunks and embeddings, whatever else changes; a new title is new text, since the model reads it with every chunk. Null content is empty. With modality image the document is the image file that source names, its content the caption, and it is one chunk.';
+'Stores a document of the current tenant, replacing what its key held, and returns its id. It is cut into chunks of up to maximum_chunk_length characters (see retrieval.split_text; about four times the tokens that the model reads suits English) which keyword search finds at once; retrieval.missing_embeddings lists them until they are embedded. The same title and content again keep chunks and embeddings, whatever else changes; a new title is new text, since the model reads it with every chunk. Null content is empty. With modality image the document is the image file that source names, its content the caption, and it is one chunk.';
 -- end
 
 -- begin sql/delete_document.sql
@@ -6092,13 +6310,13 @@ create or replace function retrieval._store_rows(attached retrieval.attached_tab
         with given as materialized (%2$s),
         known as materialized (
             select d.document_key, d.content_hash, d.source from retrieval.documents d
-            where d.collection_id = %1$s and d.document_key in (select g.document_key from given g)),
+            where d.collection_id = %1$s and d.tenant = %5$L and d.document_key in (select g.document_key from given g)),
         stored as (
-            insert into retrieval.documents as d (collection_id, document_key, title, source, content, metadata, content_hash)
-            select %1$s, g.document_key, g.title, %3$L, g.content, g.metadata, g.content_hash
+            insert into retrieval.documents as d (collection_id, document_key, tenant, title, source, content, metadata, content_hash)
+            select %1$s, g.document_key, %5$L, g.title, %3$L, g.content, g.metadata, g.content_hash
             from given g
             order by g.document_key  -- the order of every writer
-            on conflict (document_key, collection_id) do update
+            on conflict (document_key, tenant, collection_id) do update
             set title = excluded.title, content = excluded.content, metadata = excluded.metadata,
                 content_hash = excluded.content_hash, updated_at = now()
             where d.source = excluded.source and %4$s
@@ -6110,7 +6328,8 @@ create or replace function retrieval._store_rows(attached retrieval.attached_tab
                (select min(k.document_key) from known k where k.source is distinct from %3$L) as taken
         from stored s join given g using (document_key) left join known k using (document_key)$query$,
         attached.collection_id, table_rows, attached.table_name,
-        case when known_only then 'exists (select from known k where k.document_key = d.document_key)' else 'true' end);
+        case when known_only then 'exists (select from known k where k.document_key = d.document_key)' else 'true' end,
+        attached.tenant);
 
 comment on function retrieval._store_rows(retrieval.attached_tables, text, boolean) is
 'The SQL that stores rows as documents: how many were written, the ids of those to be cut, whether some had been there, and a key that another document has.';
@@ -6137,7 +6356,7 @@ create or replace function retrieval._delete_rows(attached retrieval.attached_ta
     language plpgsql
 as $$
 declare
-    condition constant text := format('d.collection_id = %s and d.source = %L%s', attached.collection_id, attached.table_name,
+    condition constant text := format('d.collection_id = %s and d.tenant = %L and d.source = %L%s', attached.collection_id, attached.tenant, attached.table_name,
                                       case when document_keys is not null then ' and d.document_key = any($1)' end);
     ids bigint[];
     deleted integer;
@@ -6251,12 +6470,12 @@ create or replace function retrieval._move_documents(attached retrieval.attached
          after as (
              select r.document_key, r.content_hash, row_number() over (partition by r.content_hash order by r.document_key) as number
              from (%4$s) r where r.document_key = any($2)
-               and not exists (select from retrieval.documents d where d.collection_id = %1$s and d.document_key = r.document_key))
+               and not exists (select from retrieval.documents d where d.collection_id = %1$s and d.tenant = %5$L and d.document_key = r.document_key))
          update retrieval.documents d set document_key = a.document_key, updated_at = now()
          from before b join after a using (content_hash, number)
-         where d.collection_id = %1$s and d.source = %2$L and d.document_key = b.document_key',
+         where d.collection_id = %1$s and d.tenant = %5$L and d.source = %2$L and d.document_key = b.document_key',
         attached.collection_id, attached.table_name,
-        retrieval._table_rows(attached, relation, 'old_rows'), retrieval._table_rows(attached, relation, 'new_rows'));
+        retrieval._table_rows(attached, relation, 'old_rows'), retrieval._table_rows(attached, relation, 'new_rows'), attached.tenant);
 
 comment on function retrieval._move_documents(retrieval.attached_tables, oid) is
 'The SQL that gives the documents of gone keys ($1) the new ones ($2) that come with the same text.';
@@ -6297,12 +6516,12 @@ begin atomic
     join retrieval.collections n using (collection_id)
     join pg_catalog.pg_trigger t on t.tgname = format('retrieval_%s_insert', a.attached_table_id)
     where t.tgrelid = _attachments.table_name and t.tgfoid = to_regproc('retrieval._follow_table')
-      and n.name = coalesce(collection, n.name)
+      and n.name = coalesce(collection, n.name) and a.tenant = retrieval.current_tenant()
     order by a.attached_table_id;
 end;
 
 comment on function retrieval._attachments(regclass, text) is
-'How a table is attached: to this collection, or with null to any.';
+'How a table is attached for the current tenant: to this collection, or with null to any.';
 
 create or replace function retrieval._column_names(names text)
     returns text[]
@@ -6380,7 +6599,8 @@ begin
             using errcode = 'duplicate_object', hint = 'retrieval.refresh_table compares the two; retrieval.detach_table detaches.';
     end if;
     -- what a dropped table of that name left
-    delete from retrieval.attached_tables a where a.collection_id = target and a.table_name = attach_table.table_name::text;
+    delete from retrieval.attached_tables a where a.collection_id = target and a.table_name = attach_table.table_name::text
+      and a.tenant = retrieval.current_tenant();
     insert into retrieval.attached_tables
         (collection_id, table_name, key_columns, title_column, content_columns, metadata_columns, maximum_chunk_length)
     values (target, table_name::text, retrieval._column_names(key), title, retrieval._column_names(content),
@@ -6401,7 +6621,7 @@ end;
 $$;
 
 comment on function retrieval.attach_table(regclass, text, text, text, text, text[], integer, boolean) is
-'Makes the rows of a table the documents of a collection and keeps them in step, in the table''s own transactions; returns how many were stored. key names one column, whose text is the document_key, or several, {like,this}, for the text of a JSON array; they must be unique and not null. content may name several columns, which are joined by blank lines; metadata takes columns under their names. With back_fill false, retrieval.refresh_table stores the rows later and writers do not wait for it. Nothing here makes a write of the table fail; see retrieval.attached_table_failures. 42710 where it is attached to that collection already.';
+'Makes the rows of a table the documents of a collection, as the current tenant''s whoever writes the table, and keeps them in step, in the table''s own transactions; returns how many were stored. key names one column, whose text is the document_key, or several, {like,this}, for the text of a JSON array; they must be unique and not null. content may name several columns, which are joined by blank lines; metadata takes columns under their names. With back_fill false, retrieval.refresh_table stores the rows later and writers do not wait for it. Nothing here makes a write of the table fail; see retrieval.attached_table_failures. 42710 where it is attached to that collection already.';
 -- end
 
 -- begin sql/detach_table.sql
@@ -6494,8 +6714,8 @@ declare
     gone text[];
     stored record;
 begin
-    execute format('select from retrieval.documents where collection_id = %s and document_key = any($1) order by document_key for update',
-                   attached.collection_id) using document_keys;
+    execute format('select from retrieval.documents where collection_id = %s and tenant = %L and document_key = any($1) order by document_key for update',
+                   attached.collection_id, attached.tenant) using document_keys;
     execute retrieval._store_rows(attached, table_rows, true) into stored using document_keys;
     perform retrieval._cut_rows(attached, stored.rewritten, stored.known, stored.taken);
     execute 'select array(select k from unnest($1) k except select n.document_key from (' || table_rows || ') n)' into gone using document_keys;
@@ -6524,10 +6744,10 @@ begin
              select document_key
              from (%s) r
              full join (select d.document_key, d.title, d.content_hash, d.metadata from retrieval.documents d
-                        where d.collection_id = %s and d.source = %L) d using (document_key)
+                        where d.collection_id = %s and d.tenant = %L and d.source = %L) d using (document_key)
              where (d.title, d.content_hash, d.metadata) is distinct from (r.title, r.content_hash, r.metadata)
              order by document_key
-             limit $1)', retrieval._table_rows(attached, relation, relation::text), attached.collection_id, attached.table_name)
+             limit $1)', retrieval._table_rows(attached, relation, relation::text), attached.collection_id, attached.tenant, attached.table_name)
         into differing using maximum_rows;
     ranges := array[int8range(1, cardinality(differing) + 1)];
     while cardinality(ranges) > 0 and not isempty(ranges[1]) loop
@@ -6588,7 +6808,7 @@ declare
     target constant bigint := (retrieval._collection(collection)).collection_id;
     tidied record;
 begin
-    perform retrieval._fold_statistics(target, 1);
+    perform retrieval._fold_statistics(target, 1);  -- of all tenants
     for tidied in
         select i.indexrelid
         from pg_catalog.pg_index i
@@ -6616,15 +6836,15 @@ comment on function retrieval.tidy_collection(text) is
 -- Stores the embeddings of chunks in a space, replacing those that are there: one function for each kind of space,
 -- because each has its own type.
 
--- $1 are the ids of chunks, $2 their embeddings.
+-- $1 are the ids of chunks, $2 their embeddings. A tenant's ingestion stores for its own chunks, a worker for those of all.
 create or replace function retrieval._put_statement(space retrieval.spaces)
     returns text
-    language sql immutable
+    language sql stable
     return format(
         'insert into retrieval.%1$I (space_id, collection_id, chunk_id, %2$I)
          select %3$s, %4$s, e.chunk_id, e.embedding
          from (%5$s) e
-         join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = e.chunk_id
+         join retrieval.chunks c on c.collection_id = %4$s and c.chunk_id = e.chunk_id and %6$s
          order by e.chunk_id  -- one order for all, so that two writers cannot deadlock
          for key share of c
          on conflict (chunk_id, space_id) do update set %2$I = excluded.%2$I',
@@ -6635,7 +6855,7 @@ create or replace function retrieval._put_statement(space retrieval.spaces)
             'select n.chunk_id, $2[n.last - n.count + 1:n.last] as embedding
              from (select u.chunk_id, u.count, sum(u.count) over (order by u.ordinality) as last
                    from unnest($1, $3) with ordinality u(chunk_id, count, ordinality)) n'
-        else 'select u.chunk_id, u.embedding from unnest($1, $2) u(chunk_id, embedding)' end);
+        else 'select u.chunk_id, u.embedding from unnest($1, $2) u(chunk_id, embedding)' end, retrieval._kept_chunks());
 
 comment on function retrieval._put_statement(retrieval.spaces) is
 'The SQL that stores embeddings: $1 are ids of chunks, $2 their embeddings, for a multivector space one after the other with $3 the number of each chunk.';
@@ -6683,7 +6903,7 @@ end;
 $$;
 
 comment on function retrieval.put_embeddings(text, text, bigint[], halfvec[], jsonb) is
-'Stores embeddings of chunks in a space (null: the active one), replacing those that are there; returns how many. A chunk that does not exist (any more) is passed over. Where a signature is given it must equal the space''s.';
+'Stores embeddings of chunks in a space (null: the active one), replacing those that are there; returns how many. A chunk that does not exist (any more), or is another tenant''s, is passed over; the owner of the schema who is in no tenant stores for the chunks of all. Where a signature is given it must equal the space''s.';
 -- end
 
 -- begin sql/put_sparse_embeddings.sql
@@ -6759,22 +6979,22 @@ begin
         'select m.chunk_id, m.title, m.context, m.content, m.modality, d.document_key, d.source
          from (select c.*
                from retrieval.chunks c
-               where %2$s
+               where %2$s and %3$s
                order by c.chunk_id
                limit $1) m
          join retrieval.documents d on d.collection_id = %1$s and d.document_id = m.document_id
          order by m.chunk_id',
-        target.collection_id, retrieval._lacks(target))
+        target.collection_id, retrieval._lacks(target), retrieval._kept_chunks())
         using max_results;
 end;
 $$;
 
 comment on function retrieval.missing_embeddings(text, text, integer) is
-'Chunks that belong into a space (null: the active dense one) and have no embedding in it yet, in order of chunk_id, with what is to be embedded: for a space of texts title, context and content; for one of images the image file that source names. Into a space of images belong all images, into one of texts all chunks but images without a caption.';
+'The current tenant''s chunks, for the owner of the schema who is in no tenant those of all, that belong into a space (null: the active dense one) and have no embedding in it yet, in order of chunk_id, with what is to be embedded: for a space of texts title, context and content; for one of images the image file that source names. Into a space of images belong all images, into one of texts all chunks but images without a caption.';
 -- end
 
 -- begin sql/claim_jobs.sql
--- Takes work from the queue: `claim_jobs`, then `job_chunks`, the model, and in one transaction `unchanged_chunks`,
+-- Takes work from the queue, which is that of all tenants: `claim_jobs`, then `job_chunks`, the model, and in one transaction `unchanged_chunks`,
 -- `put_embeddings` and `finish_jobs`. Several workers do not wait for each other and never hold the same job.
 
 create or replace function retrieval._maximum_attempts()
@@ -6853,6 +7073,7 @@ declare
     target retrieval.spaces;
     claimed bigint[] := '{}';
 begin
+    perform retrieval._check_keeps_every_tenant();
     perform retrieval._check_count('maximum_chunks', maximum_chunks, 1000000);
     if coalesce(worker, '') = '' or lease is null then
         raise exception '% must not be empty', case when lease is null then 'lease' else 'worker' end using errcode = 'invalid_parameter_value';
@@ -6899,6 +7120,7 @@ as $$
 declare
     extended integer;
 begin
+    perform retrieval._check_keeps_every_tenant();
     update retrieval.jobs j set run_after = clock_timestamp() + lease
     where j.job_id in (select o.job_id from retrieval.jobs o where o.worker = extend_jobs.worker and o.state = 'running'
                        for update skip locked);  -- what it is finishing just now needs no more time
@@ -6920,6 +7142,7 @@ as $$
 declare
     released integer;
 begin
+    perform retrieval._check_keeps_every_tenant();
     update retrieval.jobs j
     set state = 'pending', worker = null, attempts = greatest(j.attempts - 1, 0), run_after = clock_timestamp() + retry_after
     where j.worker = release_jobs.worker and j.state = 'running';
@@ -6955,6 +7178,7 @@ declare
     queued record;
     target retrieval.spaces;
 begin
+    perform retrieval._check_keeps_every_tenant();
     for queued in
         select s as space, array_agg(distinct u.chunk_id) as chunk_ids
         from retrieval.jobs j
@@ -6989,13 +7213,13 @@ begin
     return query execute format(
         'with locked as (
              select c.chunk_id, c.title, c.context, c.content from retrieval.chunks c
-             where c.collection_id = %s and c.chunk_id = any ($1)
+             where c.collection_id = %s and c.chunk_id = any ($1) and %s
              order by c.chunk_id
              for share of c)
          select l.chunk_id
          from locked l join unnest($1, $2) g(chunk_id, text_hash) using (chunk_id)
          where retrieval._embedded_text_hash(l.title, l.context, l.content) = g.text_hash
-         order by l.chunk_id', (retrieval._collection(collection)).collection_id) using chunk_ids, text_hashes;
+         order by l.chunk_id', (retrieval._collection(collection)).collection_id, retrieval._kept_chunks()) using chunk_ids, text_hashes;
 end;
 $$;
 
@@ -7015,6 +7239,7 @@ declare
     missing bigint[];
     left_over integer := 0;
 begin
+    perform retrieval._check_keeps_every_tenant();
     for queued in
         select s as space, array_agg(distinct u.chunk_id) as chunk_ids
         from retrieval.jobs j
@@ -7055,6 +7280,7 @@ as $$
 declare
     job retrieval.jobs;
 begin
+    perform retrieval._check_keeps_every_tenant();
     select * into job from retrieval.jobs j where j.job_id = fail_job.job_id and j.state <> 'failed' for update;
     if not found then
         return null;
@@ -7078,6 +7304,7 @@ create or replace function retrieval.retry_jobs(collection text default null, sp
     language plpgsql
 as $$
 declare
+    every_tenant constant boolean := retrieval._keeps_every_tenant();
     retried integer;
 begin
     if space is not null then
@@ -7089,6 +7316,8 @@ begin
     from retrieval.spaces s
     join retrieval.collections n on n.collection_id = s.collection_id
     where j.space_id = s.space_id and j.state = 'failed'
+      and (every_tenant or exists (select from retrieval.chunks c where c.collection_id = s.collection_id and c.chunk_id = any (j.chunk_ids)
+                                     and c.tenant = retrieval.current_tenant()))
       and (retry_jobs.collection is null or n.name = retry_jobs.collection) and (retry_jobs.space is null or s.name = retry_jobs.space);
     get diagnostics retried = row_count;
     if retried > 0 then
@@ -7099,7 +7328,7 @@ end;
 $$;
 
 comment on function retrieval.retry_jobs(text, text) is
-'Makes failed jobs, of the collection or space named or all, due again; returns how many.';
+'Makes failed jobs of the current tenant''s chunks (for the owner of the schema who is in no tenant, of all), of the collection or space named or all, due again; returns how many.';
 -- end
 
 -- begin sql/failed_jobs.sql
@@ -7109,6 +7338,8 @@ create or replace function retrieval.failed_jobs(collection text default null, m
         job_id bigint, collection_name text, space_name text, document_key text, chunk_id bigint, "position" integer, error text, created_at timestamptz)
     language plpgsql stable
 as $$
+declare
+    every_tenant constant boolean := retrieval._keeps_every_tenant();
 begin
     if collection is not null then
         perform retrieval._collection(collection);
@@ -7119,6 +7350,7 @@ begin
         join retrieval.spaces s on s.space_id = j.space_id
         join retrieval.collections n on n.collection_id = s.collection_id
         join retrieval.chunks c on c.collection_id = s.collection_id and c.chunk_id = any (j.chunk_ids)
+            and (every_tenant or c.tenant = retrieval.current_tenant())
         join retrieval.documents d on d.collection_id = s.collection_id and d.document_id = c.document_id
         where j.run_after = 'infinity' and j.state = 'failed' and (failed_jobs.collection is null or n.name = failed_jobs.collection)
         order by j.job_id, c.chunk_id
@@ -7127,7 +7359,7 @@ end;
 $$;
 
 comment on function retrieval.failed_jobs(text, integer) is
-'Chunks that could not be embedded, oldest job first, with the error; retrieval.retry_jobs tries again, and so does new text. Chunks that were deleted meanwhile are not among them.';
+'Chunks of the current tenant (for the owner of the schema who is in no tenant, of all) that could not be embedded, oldest job first, with the error; retrieval.retry_jobs tries again, and so does new text. Chunks that were deleted meanwhile are not among them.';
 -- end
 
 -- begin sql/count_jobs.sql
@@ -7138,44 +7370,56 @@ create or replace function retrieval.count_jobs(collection text default null)
         oldest timestamptz, per_minute double precision)
     language plpgsql stable
 as $$
+declare
+    every_tenant constant boolean := retrieval._keeps_every_tenant();
+    own_tenant constant text := retrieval.current_tenant();
 begin
     if collection is not null then
         perform retrieval._collection(collection);
     end if;
     return query
-        select n.name, s.name, s.state, coalesce(q.pending, 0), coalesce(q.running, 0),
-               (select count(*) from retrieval.jobs j
-                join retrieval.chunks c on c.collection_id = s.collection_id and c.chunk_id = any (j.chunk_ids)
-                where j.space_id = s.space_id and j.run_after = 'infinity' and j.state = 'failed'),
-               q.oldest, coalesce(f.chunks, 0) / 5::double precision
+        select n.name, s.name, s.state, coalesce(q.pending, 0), coalesce(q.running, 0), coalesce(q.failed, 0), q.oldest,
+               case when every_tenant then coalesce(f.chunks, 0) / 5::double precision end
         from retrieval.spaces s
         join retrieval.collections n on n.collection_id = s.collection_id
         left join (
             select j.space_id, min(j.created_at) filter (where j.state <> 'failed') as oldest,
-                   sum(cardinality(j.chunk_ids)) filter (where j.state = 'pending') as pending,
-                   sum(cardinality(j.chunk_ids)) filter (where j.state = 'running') as running
-            from retrieval.jobs j group by j.space_id) q on q.space_id = s.space_id
+                   sum(k.chunks) filter (where j.state = 'pending')::bigint as pending,
+                   sum(k.chunks) filter (where j.state = 'running')::bigint as running,
+                   sum(k.chunks) filter (where j.state = 'failed')::bigint as failed
+            from retrieval.jobs j
+            join retrieval.spaces o on o.space_id = j.space_id
+            cross join lateral (
+                -- a failed one is of a single chunk, which may be gone
+                select case when every_tenant and j.state <> 'failed' then cardinality(j.chunk_ids) else (
+                    select count(*) from retrieval.chunks c
+                    where c.collection_id = o.collection_id and c.chunk_id = any (j.chunk_ids)
+                      and (every_tenant or c.tenant = own_tenant)) end as chunks) k
+            where every_tenant or k.chunks > 0
+            group by j.space_id) q on q.space_id = s.space_id
         left join (
             select d.space_id, sum(d.chunks) as chunks
-            from retrieval.finished_jobs d where d.finished_at > now() - interval '5 minutes' group by d.space_id) f on f.space_id = s.space_id
+            from retrieval.finished_jobs d where every_tenant and d.finished_at > now() - interval '5 minutes'
+            group by d.space_id) f on f.space_id = s.space_id
         where (q.space_id is not null or f.space_id is not null) and (count_jobs.collection is null or n.name = count_jobs.collection)
         order by n.name, s.space_id;
 end;
 $$;
 
 comment on function retrieval.count_jobs(text) is
-'The spaces for which chunks wait or were embedded of late: how many chunks are pending, running (claimed by a worker) and failed, since when the oldest of the former two waits, and how many were embedded per minute in the last five by way of the queue. A chunk that was deleted or embedded meanwhile counts as pending until a worker has passed over it. No rows: nothing waits.';
+'The spaces for which chunks of the current tenant (for the owner of the schema who is in no tenant, of all) wait or were embedded of late: how many chunks are pending, running (claimed by a worker) and failed, since when the oldest of the former two waits, and, for that owner, how many were embedded per minute in the last five by way of the queue. A chunk that was deleted or embedded meanwhile counts as pending until a worker has passed over it. No rows: nothing waits.';
 -- end
 
 -- begin sql/cached_embeddings.sql
--- The embedding cache: equal text under an equal signature is embedded once, whichever document or collection holds it.
+-- The embedding cache: equal text under an equal signature is embedded once, whichever document or collection holds it. Each tenant
+-- has its own: what is there already would tell what another's texts are.
 
 create or replace function retrieval._signature_hash(signature jsonb)
     returns bytea
-    language sql immutable strict parallel safe
-    return sha256(convert_to(signature::text, 'UTF8'));
+    language sql stable strict parallel safe
+    return sha256(convert_to(signature::text || coalesce(E'\n' || nullif(retrieval.current_tenant(), ''), ''), 'UTF8'));
 
-comment on function retrieval._signature_hash(jsonb) is 'What stands for a signature in the embedding cache.';
+comment on function retrieval._signature_hash(jsonb) is 'What stands for a signature in the current tenant''s embedding cache.';
 
 create or replace function retrieval.cached_embeddings(signature jsonb, text_hashes bytea[])
     returns table (text_hash bytea, embedding halfvec, sparse_embedding sparsevec, token_embeddings halfvec[])
@@ -7283,7 +7527,16 @@ comment on function retrieval.trim_embedding_cache(bigint) is
 -- end
 
 -- begin sql/cached_contexts.sql
--- What a language model wrote of where a chunk stands in its document, so that nothing is asked twice.
+-- What a language model wrote of where a chunk stands in its document, so that nothing is asked twice by one tenant: what is there
+-- already would tell what another's texts are.
+
+create or replace function retrieval._context_key(digest bytea)
+    returns bytea
+    language sql stable strict parallel safe
+    return case retrieval.current_tenant() when '' then digest
+                else sha256(digest || convert_to(retrieval.current_tenant(), 'UTF8')) end;
+
+comment on function retrieval._context_key(bytea) is 'What stands for a digest in the current tenant''s cache of contexts.';
 
 create or replace function retrieval.cached_contexts(digests bytea[])
     returns table (digest bytea, context text)
@@ -7294,13 +7547,14 @@ begin
     with due as (
         select c.digest
         from retrieval.context_cache c
-        where c.digest = any (digests) and c.used_at < now() - interval '1 day'
+        where c.digest in (select retrieval._context_key(d) from unnest(digests) d) and c.used_at < now() - interval '1 day'
         for no key update skip locked)
     update retrieval.context_cache c set used_at = now()
     from due d
     where c.digest = d.digest;
     return query
-        select c.digest, c.context from retrieval.context_cache c where c.digest = any (digests);
+        select g.digest, c.context
+        from (select distinct unnest(digests)) g(digest) join retrieval.context_cache c on c.digest = retrieval._context_key(g.digest);
 end;
 $$;
 
@@ -7313,7 +7567,7 @@ create or replace function retrieval.cache_contexts(digests bytea[], contexts te
 begin atomic
     insert into retrieval.context_cache (digest, context)
     select distinct on (c.digest) c.digest, c.context
-    from unnest(digests, contexts) c(digest, context)
+    from (select retrieval._context_key(g.digest), g.context from unnest(digests, contexts) g(digest, context)) c(digest, context)
     order by c.digest  -- so that two writers cannot deadlock
     on conflict (digest) do update set used_at = excluded.used_at;
 end;
@@ -7383,14 +7637,14 @@ begin
     return format(
         'select r.document_key, r.position, r.embedding, d.document_id, c.chunk_id, %1$s as is_stale
          from (select %2$s as document_key, %3$s as position, %4$s as text_hash, t.%5$I as embedding from %6$s t) r
-         left join retrieval.documents d on d.collection_id = %7$s and d.document_key = r.document_key
+         left join retrieval.documents d on d.collection_id = %7$s and d.tenant = %8$L and d.document_key = r.document_key
          left join retrieval.chunks c on c.collection_id = %7$s and c.document_id = d.document_id and c.position = coalesce(r.position, 0)',
         case when text_hash is null then 'false'
              else 'coalesce(c.chunk_id is not null and r.text_hash <> retrieval._embedded_text_hash(c.title, c.context, c.content), false)' end,
         retrieval._key_expression(attached, table_name),
         case when chunk_position is null then 'null::integer' else format('t.%I::integer', chunk_position) end,
         case when text_hash is null then 'null::bytea' else format('t.%I', text_hash) end,
-        embedding, table_name, target.collection_id);
+        embedding, table_name, target.collection_id, retrieval.current_tenant());
 end;
 $$;
 
@@ -7569,7 +7823,7 @@ begin
             imported_rows) into unknown_examples;
     end if;
     imported := retrieval._store_imported(target, imported_rows, embedding_type);
-    missing := retrieval._count_missing(target);
+    missing := retrieval._count_missing(target, retrieval._kept_chunks());
     perform retrieval._enqueue_missing(target);  -- what is there now needs no worker
     return next;
 end;
@@ -7585,16 +7839,16 @@ comment on function retrieval.import_embeddings(text, text, regclass, text, text
 
 create or replace function retrieval._export_statement(target retrieval.spaces)
     returns text
-    language sql immutable
+    language sql stable
     return format(
         'select d.document_key, c.position, retrieval._embedded_text_hash(c.title, c.context, c.content), e.%1$I
          from retrieval.%2$I e
          join retrieval.chunks c on c.collection_id = %3$s and c.chunk_id = e.chunk_id
-         join retrieval.documents d on d.collection_id = %3$s and d.document_id = c.document_id
+         join retrieval.documents d on d.collection_id = %3$s and d.document_id = c.document_id and d.tenant = %5$L
          where e.space_id = %4$s
          order by e.chunk_id',
         case target.kind when 'multivector' then 'embeddings' else 'embedding' end, retrieval._embedding_table(target.kind),
-        target.collection_id, target.space_id);
+        target.collection_id, target.space_id, retrieval.current_tenant());
 
 comment on function retrieval._export_statement(retrieval.spaces) is 'The SQL that reads a space''s embeddings for an export.';
 
@@ -7609,7 +7863,7 @@ end;
 $$;
 
 comment on function retrieval.export_embeddings(text, text) is
-'The embeddings of a dense space (null: the active one) with the key of their document, the position of their chunk and the SHA-256 of the text that was embedded (title, context and content of the chunk, without the empty ones, joined by line breaks, in UTF-8), in the order in which the chunks were stored. What import_embeddings reads back, also in another database.';
+'The embeddings that the current tenant has in a dense space (null: the active one), with the key of their document, the position of their chunk and the SHA-256 of the text that was embedded (title, context and content of the chunk, without the empty ones, joined by line breaks, in UTF-8), in the order in which the chunks were stored. What import_embeddings reads back, also in another database.';
 
 create or replace function retrieval.export_sparse_embeddings(collection text, space text default null)
     returns table (document_key text, "position" integer, text_hash bytea, embedding sparsevec)
@@ -7665,7 +7919,7 @@ declare
 begin
     perform retrieval._check_neighbours(before, after);
     select c.collection_id, c.document_id, c.position into anchor
-    from retrieval.chunks c where c.chunk_id = neighbouring_chunks.chunk_id;
+    from retrieval.chunks c where c.chunk_id = neighbouring_chunks.chunk_id and c.tenant = retrieval.current_tenant();
     if not found then
         return;
     end if;
@@ -7678,7 +7932,7 @@ end;
 $$;
 
 comment on function retrieval.neighbouring_chunks(bigint, integer, integer) is
-'A chunk, up to `before` chunks before it and up to `after` after it in its document, as rows of retrieval.chunks in order of position. No rows where the chunk does not exist.';
+'A chunk, up to `before` chunks before it and up to `after` after it in its document, as rows of retrieval.chunks in order of position. No rows where the chunk does not exist, or is another tenant''s.';
 -- end
 
 -- begin sql/passages.sql
@@ -8112,14 +8366,16 @@ create or replace function retrieval.describe_space(collection text, space text 
 as $$
 declare
     target constant retrieval.spaces := retrieval._space(retrieval._collection(collection), space);
+    kept constant text := retrieval._kept_chunks();
     stored bigint;
 begin
     perform retrieval._check_count('sample', sample);
-    execute format('select count(*) from retrieval.%I', retrieval._embedding_partition(target)) into stored;
+    stored := retrieval._count_embeddings(target, kept);
     return query execute format(
         'with vectors as materialized (
              select e.chunk_id, e.embedding, l2_norm(e.embedding) as norm, row_number() over (order by hashint8extended(e.chunk_id, 0), e.chunk_id) as number
              from retrieval.%1$I e tablesample system (%2$s) repeatable (0)
+             where %7$s
              order by number limit %3$s),
          -- one after the other in the order of their hashes: random pairs
          random_pairs as (
@@ -8147,13 +8403,85 @@ begin
                 count(*) filter (where norm = 0)::double precision / nullif(count(*), 0),
                 (select case when count(*) = 400 then coalesce(retrieval._separate_share(array_agg(embedding), %5$s), 0) end from distinct_vectors)
          from vectors',
-        retrieval._embedding_partition(target), least(100, 400.0 * sample / greatest(stored, 1)), sample, target.collection_id, target.dimensions,
+        retrieval._embedding_partition(target),
+        -- which pages a tenant's are on nobody knows
+        case kept when 'true' then least(100, 400.0 * sample / greatest(stored, 1)) else 100 end, sample, target.collection_id, target.dimensions,
         -- what the model was given: of an image that is not what its chunk says
-        case target.modality when 'image' then 'c.metadata ->> ''sha256''' else '(coalesce(c.title, ''''), c.context, c.content)' end)
+        case target.modality when 'image' then 'c.metadata ->> ''sha256''' else '(coalesce(c.title, ''''), c.context, c.content)' end,
+        case kept when 'true' then kept else format(
+            'e.chunk_id in (select c.chunk_id from retrieval.chunks c where c.collection_id = %s and %s)', target.collection_id, kept) end)
         using stored;
 end;
 $$;
 
 comment on function retrieval.describe_space(text, text, integer) is
-'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
+'What the vectors that the current tenant (the owner of the schema who is in no tenant: all of them) has in a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
+-- end
+
+-- begin sql/tenant_policies.sql
+-- Row-level security, for whoever reads and writes the tables with SQL of his own: a role sees and writes what belongs to its
+-- tenant. The tables' owner passes, and with it the functions, which keep to the tenant themselves (see
+-- retrieval._tenant_condition). Partitions need no policies: nobody has rights on them.
+
+alter table retrieval.documents enable row level security;
+alter table retrieval.chunks enable row level security;
+alter table retrieval.chunk_statistics enable row level security;
+alter table retrieval.lexeme_statistics enable row level security;
+alter table retrieval.tenant_settings enable row level security;
+alter table retrieval.embeddings enable row level security;
+alter table retrieval.sparse_embeddings enable row level security;
+alter table retrieval.token_embeddings enable row level security;
+-- without a policy: read and written by functions alone
+alter table retrieval.role_tenants enable row level security;
+alter table retrieval.jobs enable row level security;
+alter table retrieval.finished_jobs enable row level security;
+alter table retrieval.attached_tables enable row level security;
+alter table retrieval.attached_table_failures enable row level security;
+alter table retrieval.embedding_cache enable row level security;
+alter table retrieval.context_cache enable row level security;
+
+drop policy if exists tenant on retrieval.documents;
+create policy tenant on retrieval.documents
+    using (tenant = (select retrieval.current_tenant()));
+
+-- also no chunk of another's document: what is refused here is refused before a key or an index can say anything of it
+drop policy if exists tenant on retrieval.chunks;
+create policy tenant on retrieval.chunks
+    using (tenant = (select retrieval.current_tenant()))
+    with check (tenant = (select retrieval.current_tenant()) and exists (
+        select from retrieval.documents d
+        where d.collection_id = chunks.collection_id and d.document_id = chunks.document_id and d.tenant = chunks.tenant));
+
+drop policy if exists tenant on retrieval.chunk_statistics;
+create policy tenant on retrieval.chunk_statistics
+    using (tenant = (select retrieval.current_tenant()));
+
+drop policy if exists tenant on retrieval.lexeme_statistics;
+create policy tenant on retrieval.lexeme_statistics
+    using (tenant = (select retrieval.current_tenant()));
+
+drop policy if exists tenant on retrieval.tenant_settings;
+create policy tenant on retrieval.tenant_settings
+    using (tenant = (select retrieval.current_tenant()));
+
+drop policy if exists tenant on retrieval.embeddings;
+create policy tenant on retrieval.embeddings
+    using (exists (
+        select from retrieval.chunks c
+        where c.collection_id = embeddings.collection_id and c.chunk_id = embeddings.chunk_id
+          and c.tenant = (select retrieval.current_tenant())));
+
+drop policy if exists tenant on retrieval.sparse_embeddings;
+create policy tenant on retrieval.sparse_embeddings
+    using (exists (
+        select from retrieval.chunks c
+        where c.collection_id = sparse_embeddings.collection_id and c.chunk_id = sparse_embeddings.chunk_id
+          and c.tenant = (select retrieval.current_tenant())));
+
+drop policy if exists tenant on retrieval.token_embeddings;
+create policy tenant on retrieval.token_embeddings
+    using (exists (
+        select from retrieval.chunks c
+        where c.collection_id = token_embeddings.collection_id and c.chunk_id = token_embeddings.chunk_id
+          and c.tenant = (select retrieval.current_tenant())));
 -- end

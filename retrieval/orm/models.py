@@ -32,6 +32,9 @@ from retrieval.orm.vector_array import VectorArray
 
 _NOW = text("now()")
 _EMPTY = text("'{}'")
+_CURRENT_TENANT = text("retrieval.current_tenant()")
+_TENANT_CHECK = "octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'"
+_OF_A_TENANT = text("tenant <> ''")
 
 
 class Base(DeclarativeBase):
@@ -54,6 +57,19 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB,
         list[str]: ARRAY(Text),
     }
+
+
+class RoleTenant(Base):
+    """A login role that is bound to a tenant."""
+
+    __tablename__ = "role_tenants"
+    __table_args__ = (
+        PrimaryKeyConstraint("role_name"),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
+    )
+
+    role_name: Mapped[str]
+    tenant: Mapped[str]
 
 
 class Collection(Base):
@@ -83,14 +99,32 @@ class Collection(Base):
     spaces: Mapped[list["Space"]] = relationship(back_populates="collection", viewonly=True)
 
 
+class TenantSettings(Base):
+    """What the settings of a collection are for one tenant."""
+
+    __tablename__ = "tenant_settings"
+    __table_args__ = (
+        PrimaryKeyConstraint("collection_id", "tenant"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint("jsonb_typeof(settings) = 'object'", name="settings"),
+    )
+
+    collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+
+
 class Document(Base):
-    """What a user gave, under a key that is unique in its collection."""
+    """What a user gave, under a key that is unique in its collection and tenant."""
 
     __tablename__ = "documents"
     __table_args__ = (
         PrimaryKeyConstraint("document_id", "collection_id"),
-        UniqueConstraint("document_key", "collection_id", name="key"),
+        UniqueConstraint("document_key", "tenant", "collection_id", name="key"),
         CheckConstraint("octet_length(document_key) between 1 and 2000", name="key"),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("modality in ('text', 'image')", name="modality"),
         {"postgresql_partition_by": "LIST (collection_id)"},
@@ -99,6 +133,7 @@ class Document(Base):
     document_id: Mapped[int] = mapped_column(Identity(always=True))
     collection_id: Mapped[int]
     document_key: Mapped[str]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
     title: Mapped[str | None]
     source: Mapped[str | None]
     content: Mapped[str] = mapped_column(server_default="")
@@ -141,12 +176,14 @@ class Chunk(Base):
             postgresql_ops={"metadata": "jsonb_path_ops"},
         ),
         Index("chunks_images_index", "chunk_id", postgresql_where=text("modality = 'image'")),
+        Index("chunks_tenant_index", "tenant", postgresql_where=_OF_A_TENANT),
         {"postgresql_partition_by": "LIST (collection_id)"},
     )
 
     chunk_id: Mapped[int] = mapped_column(Identity(always=True))
     collection_id: Mapped[int]
     document_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
     position: Mapped[int] = mapped_column(Integer)
     start_offset: Mapped[int | None] = mapped_column(Integer)
     end_offset: Mapped[int | None] = mapped_column(Integer)
@@ -192,29 +229,35 @@ class MetadataIndex(Base):
 
 
 class ChunkStatistics(Base):
-    """Differences in number and length of a collection's chunks, to be added up."""
+    """Differences in number and length of a tenant's chunks in a collection, to be added up."""
 
     __tablename__ = "chunk_statistics"
-    __table_args__ = ({"postgresql_partition_by": "LIST (collection_id)"},)
-    __mapper_args__ = {"primary_key": ["collection_id", "text_config"]}  # noqa: RUF012
+    __table_args__ = (
+        Index("chunk_statistics_tenant_index", "tenant", postgresql_where=_OF_A_TENANT),
+        {"postgresql_partition_by": "LIST (collection_id)"},
+    )
+    __mapper_args__ = {"primary_key": ["collection_id", "tenant", "text_config"]}  # noqa: RUF012
 
     collection_id: Mapped[int]
+    tenant: Mapped[str]
     text_config: Mapped[str]
     chunk_count: Mapped[int]
     total_length: Mapped[int]
 
 
 class LexemeStatistics(Base):
-    """Differences in the number of chunks that hold a lexeme, to be added up."""
+    """Differences in the number of a tenant's chunks that hold a lexeme, to be added up."""
 
     __tablename__ = "lexeme_statistics"
     __table_args__ = (
         Index(None, "lexeme"),
+        Index("lexeme_statistics_tenant_index", "tenant", "lexeme", postgresql_where=_OF_A_TENANT),
         {"postgresql_partition_by": "LIST (collection_id)"},
     )
-    __mapper_args__ = {"primary_key": ["collection_id", "lexeme"]}  # noqa: RUF012
+    __mapper_args__ = {"primary_key": ["collection_id", "tenant", "lexeme"]}  # noqa: RUF012
 
     collection_id: Mapped[int]
+    tenant: Mapped[str]
     lexeme: Mapped[str] = mapped_column(Text(collation="C"))
     document_frequency: Mapped[int]
     maximum_frequency: Mapped[int] = mapped_column(Integer)
@@ -419,7 +462,7 @@ class AttachedTable(Base):
     __tablename__ = "attached_tables"
     __table_args__ = (
         PrimaryKeyConstraint("attached_table_id"),
-        UniqueConstraint("collection_id", "table_name", name="table"),
+        UniqueConstraint("collection_id", "table_name", "tenant", name="table"),
         ForeignKeyConstraint(
             ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
         ),
@@ -427,6 +470,7 @@ class AttachedTable(Base):
 
     attached_table_id: Mapped[int] = mapped_column(Identity(always=True))
     collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
     table_name: Mapped[str]
     key_columns: Mapped[list[str]]
     title_column: Mapped[str | None]

@@ -45,6 +45,12 @@ select 'trigger', c.relname || '.' || t.tgname,
        concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled)
 from pg_trigger t join relations c on c.oid = t.tgrelid where not t.tgisinternal
 union all
+select 'policy', c.relname || '.' || p.polname,
+       concat_ws(' ', p.polcmd, p.polpermissive, p.polroles::regrole[]::text,
+                 pg_get_expr(p.polqual, p.polrelid),
+                 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+from pg_policy p join relations c on c.oid = p.polrelid
+union all
 select 'sequence', c.relname, to_jsonb(s)::text
 from relations c, lateral (
     select seqtypid::regtype, seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle
