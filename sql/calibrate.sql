@@ -68,7 +68,7 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'What it should count is for set_ranking to say.';
     end if;
     space_name := target.name;
-    select count(a.agreement), avg(a.agreement) into sampled, agreement
+    select count(a.agreement), avg(a.agreement order by a.agreement) into sampled, agreement
     from (select retrieval._agreement(target, collection, s.chunk_id, s.embedding) as agreement
           from retrieval.sample_embeddings(collection, target.name, sample) s) a;
     if sampled >= 20 then

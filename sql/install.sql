@@ -75,6 +75,7 @@ where e.extname = 'vector';
 \ir recommend_documents.sql
 \ir more_like_this.sql
 \ir calibrate.sql
+\ir collection_settings.sql
 \ir count_matches.sql
 \ir facets.sql
 \ir split_text.sql

@@ -110,6 +110,7 @@ drop function if exists retrieval._check_facet_keys;
 drop function if exists retrieval.count_matches;
 drop function if exists retrieval._matching_chunks;
 drop function if exists retrieval._keyword_matches;
+drop function if exists retrieval.collection_settings;
 drop function if exists retrieval.calibrate;
 drop function if exists retrieval._store_calibration;
 drop function if exists retrieval._agreement;

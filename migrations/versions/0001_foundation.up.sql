@@ -5559,7 +5559,7 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'What it should count is for set_ranking to say.';
     end if;
     space_name := target.name;
-    select count(a.agreement), avg(a.agreement) into sampled, agreement
+    select count(a.agreement), avg(a.agreement order by a.agreement) into sampled, agreement
     from (select retrieval._agreement(target, collection, s.chunk_id, s.embedding) as agreement
           from retrieval.sample_embeddings(collection, target.name, sample) s) a;
     if sampled >= 20 then
@@ -5576,6 +5576,17 @@ $$;
 
 comment on function retrieval.calibrate(text, text, integer, boolean) is
 'Finds what a dense space (without a name: the active one) should count in hybrid searches beside keyword 1, from how far its neighbours agree with those by words, over a sample of chunks, and stores it with the collection, for the current tenant, whose chunks it looks at. weight: 0 for a space whose neighbours never agree, 1 for one that agrees in 0.3 or more. Fewer than 20 chunks that ten chunks of other documents share words with say nothing: weight is null, and nothing is stored. Calibrate again when the collection has become another one. store false: says it only.';
+-- end
+
+-- begin sql/collection_settings.sql
+-- What a collection is set to, for who asks.
+create or replace function retrieval.collection_settings(collection text)
+    returns jsonb
+    language sql stable
+    return (retrieval._collection(collection)).settings;
+
+comment on function retrieval.collection_settings(text) is
+'The settings of a collection: what set_ranking, set_chunking and set_field_weights have set for all, and the calibration of the current tenant (see calibrate). 42704 where there is no such collection.';
 -- end
 
 -- begin sql/count_matches.sql

@@ -22,6 +22,7 @@ def indexed(module_database_url: str) -> Iterator[psycopg.Cursor]:
     """A session on the collection c, where n, a.b and 书 are numbers, t, it's and '' texts."""
     with psycopg.connect(module_database_url, autocommit=True) as session:
         session.execute("select retrieval.create_collection('c')")
+        put(session, "c", {"document_key": "a"})  # nobody else's: no condition but the filter
         for number, key in enumerate(KEYS):
             kind = "text" if number % 2 else "numeric"
             session.execute("select retrieval.index_metadata('c', %s, %s)", [key, kind])
@@ -154,6 +155,7 @@ def test_as_the_jsonpath_says_of_the_filters_tested_there(
 
 def test_without_indexed_keys(sql: psycopg.Cursor) -> None:
     sql.execute("select retrieval.create_collection('c')")
+    put(sql, "c", {"document_key": "a"})
     assert value(sql, CONDITION, [None]) is None
     assert value(sql, CONDITION, ["{}"]) is None
     found = condition(sql, {"n": {"$gt": 1}, "it's": "x"})
