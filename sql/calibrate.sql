@@ -70,7 +70,7 @@ begin
     space_name := target.name;
     select count(a.agreement), avg(a.agreement order by a.agreement) into sampled, agreement
     from (select retrieval._agreement(target, collection, s.chunk_id, s.embedding) as agreement
-          from retrieval.sample_embeddings(collection, target.name, sample) s) a;
+          from retrieval._sample_embeddings(target, retrieval._tenant_condition(owner.collection_id), sample) s) a;
     if sampled >= 20 then
         share := 0.5 * least(agreement / 0.3, 1) ^ 3;
         weight := round((share / (1 - share))::numeric, 3);

@@ -183,6 +183,7 @@ drop function if exists retrieval._fusion_share;
 drop function if exists retrieval._relative_score;
 drop function if exists retrieval.measure_recall;
 drop function if exists retrieval.sample_embeddings;
+drop function if exists retrieval._sample_embeddings;
 drop function if exists retrieval.sparse_search;
 drop function if exists retrieval._indexable_query;
 drop function if exists retrieval.semantic_search;

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import console, errors, print_json, say
 from retrieval.cli.search_options import parse_filter
 from retrieval.generation import DEFAULT_MAX_TOKENS, Answer
-from retrieval.search import Retriever
 
 
 def answer(
@@ -35,10 +35,11 @@ def answer(
         str | None,
         typer.Option(help='Metadata filter as JSON: {"year": {"$gte": 2024}}.', metavar="JSON"),
     ] = None,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """Ask a collection, let a language model answer, and show what the answer cites."""
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         answered = retriever.answer(
             collection,
             question,

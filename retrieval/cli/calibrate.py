@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import print_json, say
-from retrieval.search import Retriever
 
 
 def calibrate(
@@ -18,10 +18,11 @@ def calibrate(
     ] = None,
     sample: Annotated[int, typer.Option(help="How many chunks to compare.")] = 100,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """Find what an embedding space should count beside the words, and store it."""
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         found = retriever.calibrate(collection, space, sample=sample, store=not dry_run)
     if json:
         print_json(asdict(found))

@@ -1,13 +1,16 @@
 """`retrieval collections`."""
 
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, table
-from retrieval.search import CollectionSummary, Retriever
+from retrieval.search import CollectionSummary
 
 
-def collections(database_url: DatabaseUrl = None, json: Json = False) -> None:
+def collections(
+    database_url: DatabaseUrl = None, tenant: Tenant = None, json: Json = False
+) -> None:
     """List the collections with their sizes and models."""
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         summaries = retriever.collections()
     if json:
         print_json(as_dictionaries(summaries))

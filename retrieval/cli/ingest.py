@@ -15,7 +15,8 @@ from retrieval.cli.chunking_options import (
     ChunkTokens,
     chunking_options,
 )
-from retrieval.cli.options import DatabaseUrl, Json, Model
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Model, Tenant
 from retrieval.cli.output import print_json, print_report, progress_bar
 from retrieval.cli.space_options import modality_of
 from retrieval.embedding import create_embedder
@@ -69,6 +70,7 @@ def ingest(
             show_default=False,
         ),
     ] = None,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """Store files and folders; what has not changed is skipped, what has is replaced.
@@ -80,7 +82,10 @@ def ingest(
     and JSON lines one a row. A folder gives its files of these kinds.
     """
     chunking = chunking_options(chunker, chunk_tokens, chunk_overlap, breakpoint_percentile)
-    with Retriever.open(database_url) as retriever, _undone(retriever, dry_run) as connection:
+    with (
+        open_retriever(database_url, tenant) as retriever,
+        _undone(retriever, dry_run) as connection,
+    ):
         if collection not in {each.name for each in retriever.collections(connection=connection)}:
             embedder = create_embedder(model) if model else None
             retriever.create_collection(

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, say, table
-from retrieval.search import Retriever
 
 ListedCollection = Annotated[
     str | None, typer.Argument(help="Without it, every collection.", show_default=False)
@@ -38,10 +38,11 @@ def list_jobs(
         bool, typer.Option("--failed", help="What could not be embedded, and why.")
     ] = False,
     database_url: DatabaseUrl = None,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """List how many chunks wait, are being embedded, and could not be."""
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         if failed:
             rows: list[Any] = list(retriever.failed_jobs(collection))
         else:
@@ -63,7 +64,7 @@ def _print_counts(rows: list[Any]) -> None:
     )
     for row in rows:
         counts = (str(row.pending), str(row.running), str(row.failed))
-        rate = f"{row.per_minute:.0f}"
+        rate = "-" if row.per_minute is None else f"{row.per_minute:.0f}"
         listed.add_row(row.collection, row.space, row.state, *counts, _age(row.oldest), rate)
     print_table(listed)
 
@@ -97,8 +98,9 @@ def retry(
         str | None, typer.Option(help="Only of this space.", show_default=False)
     ] = None,
     database_url: DatabaseUrl = None,
+    tenant: Tenant = None,
 ) -> None:
     """Let workers try again what has failed."""
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         count = retriever.retry_jobs(collection, space)
     say(f"{count} jobs are due again")

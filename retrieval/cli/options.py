@@ -24,3 +24,12 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+
+Tenant = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RETRIEVAL_TENANT",
+        help="Whose documents these are; without it those that belong to no tenant.",
+        show_default=False,
+    ),
+]

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from retrieval.cli import search_options as options
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import as_dictionaries, print_hits, print_json
-from retrieval.search import Retriever
 
 
 def recommend(
@@ -24,10 +24,11 @@ def recommend(
     strategy: Annotated[
         str | None, typer.Option(help="average_vector, which is the default, or best_score.")
     ] = None,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """Show the documents most like some and unlike others, each by its best chunk."""
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         hits = retriever.recommend_documents(
             collection,
             keys,

@@ -6,10 +6,10 @@ import typer
 
 from retrieval.cli import search_options as options
 from retrieval.cli.explanation import print_explanation
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import as_dictionaries, print_hits, print_json
 from retrieval.errors import InvalidInput
-from retrieval.search import Retriever
 from retrieval.search.request import DEFAULT_LEGS
 
 
@@ -37,6 +37,7 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how the ranking comes about instead.")
     ] = False,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """Ask a collection and show the best chunks."""
@@ -60,7 +61,7 @@ def search(
     }
     if explain and rerank:
         raise InvalidInput("--explain explains the search without --rerank, which scores by itself")
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         if explain:
             explained = retriever.explain(collection, query, **given)
             return print_json(explained) if json else print_explanation(explained)

@@ -8,7 +8,8 @@ from rich.filesize import decimal
 
 from retrieval.cli import space_options as options
 from retrieval.cli import spaces_measured, spaces_moved, spaces_vectors
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, say, table
 from retrieval.cli.phases import Phases
 from retrieval.embedding.kinds import checked_kind
@@ -24,10 +25,13 @@ app = typer.Typer(
 
 @app.command("list")
 def list_spaces(
-    collection: options.Collection, database_url: DatabaseUrl = None, json: Json = False
+    collection: options.Collection,
+    database_url: DatabaseUrl = None,
+    tenant: Tenant = None,
+    json: Json = False,
 ) -> None:
     """List the spaces of a collection, active ones first."""
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         summaries = retriever.spaces.summaries(collection)
     if json:
         print_json(as_dictionaries(summaries))
@@ -40,7 +44,8 @@ def list_spaces(
     for each in summaries:
         made = (each.name, _kind(each), each.state, each.model)
         shape = (str(each.dimensions), each.metric, _index(each))
-        counts = (str(each.embeddings), str(each.missing), decimal(each.bytes))
+        size = "-" if each.bytes is None else decimal(each.bytes)
+        counts = (str(each.embeddings), str(each.missing), size)
         listed.add_row(*made, *shape, *counts)
     print_table(listed)
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from retrieval.cli import space_options as options
-from retrieval.cli.options import DatabaseUrl, Json
+from retrieval.cli.opened import open_retriever
+from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import errors, print_json, say
 from retrieval.cli.phases import Phases
 from retrieval.embedding.kinds import checked_kind
-from retrieval.search import Retriever
 from retrieval.spaces.import_embeddings import ImportedEmbeddings
 from retrieval.spaces.summary import SpaceSummary
 from retrieval.vector_files import Columns
@@ -50,13 +50,14 @@ def import_embeddings(
         typer.Option("--trust", help="They are of the space's model, though nothing says so."),
     ] = False,
     database_url: DatabaseUrl = None,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """Store embeddings that exist already in a space; nothing is computed.
 
     From a file of `retrieval spaces export` or another program, or a table. All of them, or none.
     """
-    with Retriever.open(database_url) as retriever:
+    with open_retriever(database_url, tenant) as retriever:
         with Phases() as show:
             imported = retriever.spaces.import_embeddings(
                 collection,
@@ -111,10 +112,11 @@ def export_embeddings(
     space: options.SpaceOption = None,
     kind: options.Kind = "dense",
     database_url: DatabaseUrl = None,
+    tenant: Tenant = None,
     json: Json = False,
 ) -> None:
     """Write the embeddings of a space to a file, with what `retrieval spaces import` needs."""
-    with Retriever.open(database_url) as retriever, Phases() as show:
+    with open_retriever(database_url, tenant) as retriever, Phases() as show:
         count = retriever.spaces.export_embeddings(
             collection, file, space=space, kind=checked_kind(kind), on_progress=show
         )

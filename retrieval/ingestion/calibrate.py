@@ -3,7 +3,8 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, select, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
 
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
@@ -50,9 +51,13 @@ def _sizes(collection: str, space: KnownSpace) -> Select[Any]:
     """How many chunks a collection has, and how many it had when the space was calibrated."""
     chunks = (
         select(func.coalesce(func.sum(orm.ChunkStatistics.chunk_count), 0))
-        .where(orm.ChunkStatistics.collection_id == orm.Collection.collection_id)
+        .where(
+            orm.ChunkStatistics.collection_id == orm.Collection.collection_id,
+            orm.of_current_tenant(orm.ChunkStatistics),
+        )
         .scalar_subquery()
     )
     path = ("calibration", str(space.space_id), "chunks")
-    calibrated = orm.Collection.settings[path].as_integer()
+    settings = type_coerce(orm.call("collection_settings", collection=collection), JSONB)
+    calibrated = settings[path].as_integer()
     return select(chunks, calibrated).where(orm.Collection.name == collection)

@@ -48,6 +48,7 @@ def _documents_from(
         .join(orm.Document.collection)
         .where(
             orm.Collection.name == collection,
+            orm.of_current_tenant(orm.Document),
             or_(
                 source.in_(roots),
                 *(func.starts_with(source, root.rstrip("/") + "/") for root in roots),

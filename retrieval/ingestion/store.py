@@ -64,6 +64,7 @@ def stored_hashes(
         .join(orm.Document.collection)
         .where(
             orm.Collection.name == collection,
+            orm.of_current_tenant(orm.Document),
             # one array: thousands of parameters take longer to bind than to look up
             orm.Document.document_key == any_(literal(list(keys), ARRAY(Text))),
         )

@@ -27,8 +27,10 @@ from retrieval.orm.models import (
     LexemeStatistics,
     MetadataIndex,
     QueryAdapter,
+    RoleTenant,
     Space,
     SparseEmbedding,
+    TenantSettings,
     TokenEmbeddings,
 )
 from retrieval.orm.rankings import (
@@ -60,6 +62,7 @@ from retrieval.orm.stored import (
     neighbouring_chunks,
     written_spaces,
 )
+from retrieval.orm.tenancy import of_current_tenant
 
 __all__ = [
     "LEGS",
@@ -78,8 +81,10 @@ __all__ = [
     "LexemeStatistics",
     "MetadataIndex",
     "QueryAdapter",
+    "RoleTenant",
     "Space",
     "SparseEmbedding",
+    "TenantSettings",
     "TokenEmbeddings",
     "boost",
     "cache_embeddings_statement",
@@ -105,6 +110,7 @@ __all__ = [
     "measure_recall_statement",
     "more_like_this",
     "neighbouring_chunks",
+    "of_current_tenant",
     "packed_tokens",
     "passages",
     "put_embeddings_statement",

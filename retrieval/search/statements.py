@@ -47,12 +47,18 @@ def collections_statement() -> Select[Any]:
     """Every collection with its size, as the fields of `CollectionSummary`."""
     documents = (
         select(func.count())
-        .where(orm.Document.collection_id == orm.Collection.collection_id)
+        .where(
+            orm.Document.collection_id == orm.Collection.collection_id,
+            orm.of_current_tenant(orm.Document),
+        )
         .scalar_subquery()
     )
     chunks = (
         select(cast(func.coalesce(func.sum(orm.ChunkStatistics.chunk_count), 0), BigInteger))
-        .where(orm.ChunkStatistics.collection_id == orm.Collection.collection_id)
+        .where(
+            orm.ChunkStatistics.collection_id == orm.Collection.collection_id,
+            orm.of_current_tenant(orm.ChunkStatistics),
+        )
         .scalar_subquery()
     )
     active = aliased(orm.Space)

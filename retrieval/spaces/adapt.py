@@ -83,7 +83,8 @@ def _stored(connection: Connection, collection: str, row: Any) -> _Stored:
         .join(
             orm.Chunk,
             (orm.Chunk.chunk_id == orm.Embedding.chunk_id)
-            & (orm.Chunk.collection_id == collection_id),
+            & (orm.Chunk.collection_id == collection_id)
+            & orm.of_current_tenant(orm.Chunk),
         )
         .join(
             orm.Document,

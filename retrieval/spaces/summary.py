@@ -29,7 +29,7 @@ class SpaceSummary:
     embeddings: int
     missing: int
     indexed: bool
-    bytes: int
+    bytes: int | None  # of all tenants, which none of them is told
 
 
 def space_rows(connection: Connection, collection: str) -> list[Any]:

@@ -14,7 +14,7 @@ class JobCounts:
     """How many chunks are to be embedded for a space, are being so, and could not be.
 
     `oldest` is since when the oldest of the former two waits, None where none does; `per_minute` is
-    how many were embedded by workers in the last five minutes.
+    how many were embedded by workers in the last five minutes, which tenants are not told.
     """
 
     collection: str
@@ -24,7 +24,7 @@ class JobCounts:
     running: int
     failed: int
     oldest: datetime | None
-    per_minute: float
+    per_minute: float | None
 
 
 @dataclass(frozen=True, slots=True)

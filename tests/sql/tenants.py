@@ -1,6 +1,6 @@
 """Collections that tenants share, and what they say when ids are named by their documents."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ from vectors import sparse
 
 WORDS = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay"]
 DIMENSIONS = 4
-DOCUMENTS = 40
+DOCUMENTS = 30
+TOGETHER = 10
 TENANTS = ("acme", "bolt", "")
 # of the collection or of the clock, and how it was found rather than what
 OTHERS = {
@@ -54,11 +55,16 @@ def embeddings(tenant: str, number: int, chunks: int) -> list[list[float]]:
     return (numbers.integers(-2, 3, size=(chunks, DIMENSIONS)) + 0.25).tolist()
 
 
-def store(session: Session, collection: str, tenant: str, number: int) -> None:
-    """Put a tenant's document and its embeddings, as an ingestion of the tenant does."""
+def store(session: Session, collection: str, tenant: str, numbers: Iterable[int]) -> None:
+    """Put a tenant's documents and their embeddings, as an ingestion of the tenant does."""
     enter(session, tenant)
-    ids = [row.chunk_id for row in put(session, collection, document(tenant, number))]
-    rows = embeddings(tenant, number, len(ids))
+    documents = [document(tenant, number) for number in numbers]
+    ids = [row.chunk_id for row in put(session, collection, *documents)]
+    rows = [
+        row
+        for each in documents
+        for row in embeddings(tenant, each["metadata"]["n"], len(each["chunks"]))
+    ]
     dense, lists = [vector(row) for row in rows], [sparse(row) for row in rows]
     stored = (
         ("put_embeddings", "s", ids, dense),
@@ -81,9 +87,9 @@ def create(session: Session, collection: str, tenants: Sequence[str]) -> None:
     for space, kind in (("s", "dense"), ("terms", "sparse"), ("tokens", "multivector")):
         created = "select retrieval.create_space(%s, %s, 'model', %s, %s)"
         session.execute(created, [collection, space, DIMENSIONS, kind])
-    for number in range(DOCUMENTS):
+    for first in range(0, DOCUMENTS, TOGETHER):
         for tenant in tenants:
-            store(session, collection, tenant, number)
+            store(session, collection, tenant, range(first, first + TOGETHER))
     enter(session, "")
     for space, kind in (("s", "dense"), ("terms", "sparse"), ("tokens", "multivector")):
         session.execute("select retrieval.build_index(%s, %s, %s)", [collection, space, kind])

@@ -8,8 +8,11 @@ import pytest
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from statements import column, value, vector
-from tenants import DIMENSIONS, DOCUMENTS, TENANTS, Names, create, enter, rows, store
+from tenants import TENANTS, Names, create, enter, rows, store
 from vectors import sparse
+
+# which version of PostgreSQL makes no difference here
+pytestmark = pytest.mark.newest
 
 QUERY = [1.25, -0.75, 0.25, 2.25]
 ARGUMENTS: dict[str, Any] = {
@@ -17,7 +20,7 @@ ARGUMENTS: dict[str, Any] = {
     "dense": vector(QUERY),
     "sparse": sparse(QUERY),
     "tokens": [vector(QUERY), vector(QUERY[::-1])],
-    "filter": Jsonb({"kind": "x", "n": {"$lt": 30}}),
+    "filter": Jsonb({"kind": "x", "n": {"$lt": 20}}),
     "boosts": Jsonb([{"field": "n", "modifier": "log1p"}]),
     "none": Jsonb(None),
 }
@@ -30,7 +33,7 @@ SOME = """(select array_agg(c.chunk_id order by c.chunk_id) from retrieval.chunk
                                     where n.name = %(c)s)
              and c.tenant = %(tenant)s and d.document_key {})"""
 SEVENTH, NINTH = SOME.format("= '07'"), SOME.format("= '09'")
-FIRST, LAST = SOME.format("< '05'"), SOME.format("> '20'")
+FIRST, LAST = SOME.format("< '02'"), SOME.format("> '20'")
 FOUND = f"""(select array_agg(chunk_id) as ids, array_agg(score) as scores
              from retrieval.hybrid_search({HYBRID}, max_results => 30)) a"""
 
@@ -39,7 +42,8 @@ STATEMENTS = {
     "prefix": "select * from retrieval.keyword_search(%(c)s, 'a* e*', %(filter)s)",
     "phrase": "select * from retrieval.keyword_search(%(c)s, '\"ant bee\" fox')",
     "own word": "select * from retrieval.keyword_search(%(c)s, 'acmeword boltword noneword ant')",
-    "weighted": """select * from retrieval.keyword_search(%(c)s, %(words)s, keyword_operator => 'and',
+    "weighted": """select * from retrieval.keyword_search(
+                   %(c)s, %(words)s, keyword_operator => 'and',
                    field_weights => '{"title": 2, "content": 1}')""",
     "explain_keyword_search": "select * from retrieval.explain_keyword_search(%(c)s, %(words)s)",
     "semantic": "select * from retrieval.semantic_search(%(c)s, %(dense)s, max_results => 50)",
@@ -62,7 +66,7 @@ STATEMENTS = {
                               %(c)s, array['07', '08'], array['11'])""",
     "more_like_this": "select * from retrieval.more_like_this(%(c)s, '07', terms => 5)",
     "more like a chunk": f"""select * from retrieval.more_like_this(
-                             %(c)s, example_chunk => {SEVENTH}[1], metadata_filter => %(filter)s)""",
+                             %(c)s, null, %(filter)s, example_chunk => {SEVENTH}[1])""",
     "facets": "select * from retrieval.facets(%(c)s, array['kind', 'owner', 'n'], %(words)s)",
     "facets of all": "select * from retrieval.facets(%(c)s, array['owner', 'kind'])",
     "facets of some": f"select * from retrieval.facets(%(c)s, array['kind'], chunk_ids => {LAST})",
@@ -76,7 +80,7 @@ STATEMENTS = {
     "diversify": f"""select p.* from {FOUND}
                      cross join retrieval.diversify(%(c)s, a.ids, a.scores) p""",
     "collapse_duplicates": f"""select p.* from {FOUND}
-                               cross join retrieval.collapse_duplicates(%(c)s, a.ids, a.scores) p""",
+                               cross join retrieval.collapse_duplicates(%(c)s, ids, scores) p""",
     "boost": f"""select p.* from {FOUND}
                  cross join retrieval.boost(%(c)s, a.ids, a.scores, %(boosts)s) p""",
     "packed_tokens": f"select * from retrieval.packed_tokens(%(c)s, {FIRST})",
@@ -118,6 +122,8 @@ def both(session: psycopg.Connection, tenant: str, statement: str) -> list[list[
 @pytest.mark.parametrize("statement", STATEMENTS)
 @pytest.mark.parametrize("tenant", ["acme", ""])
 def test_the_same_as_alone(session: psycopg.Connection, tenant: str, statement: str) -> None:
+    if (tenant, statement) == ("", "sample_embeddings"):
+        pytest.skip("the owner in no tenant keeps the space of all")
     shared, alone = both(session, tenant, STATEMENTS[statement])
     assert alone
     assert shared == alone
@@ -188,16 +194,11 @@ def test_statistics_of_every_tenant_stay_exact(session: psycopg.Connection) -> N
         assert both(session, "acme", searched) == before
         enter(session, "bolt")
         session.execute("select retrieval.delete_documents('shared', array['01', '02'])")
-        session.execute(
-            "update retrieval.documents set tenant = 'acme' where tenant = 'bolt'"
-            " and document_key = '03' and document_key = any (%s)",
-            [["99"]],
-        )
         assert session.execute(drift).fetchall() == []
         assert both(session, "acme", searched) == before
         session.execute(
             "update retrieval.documents set tenant = 'other' where tenant = 'bolt'"
-            " and document_key > '30'"
+            " and document_key > '20'"
         )
         assert session.execute(drift).fetchall() == []
         moved = "select count(*) from retrieval.chunks where tenant = %s"
@@ -211,17 +212,16 @@ def test_statistics_of_every_tenant_stay_exact(session: psycopg.Connection) -> N
 
 
 @pytest.mark.parametrize(
-    ("tenant", "chunks"), [("acme", None), ("tiny", 3)], ids=["a third", "a few of many"]
+    ("tenant", "new"), [("acme", False), ("tiny", True)], ids=["a third", "a few of many"]
 )
 @pytest.mark.parametrize("wanted", [1, 10, 500])
 def test_as_many_as_asked_for(
-    session: psycopg.Connection, tenant: str, chunks: int | None, wanted: int
+    session: psycopg.Connection, tenant: str, new: bool, wanted: int
 ) -> None:
     """However small a share of the collection is a tenant's, and whatever the planner knows."""
     with session.transaction(force_rollback=True):
-        if chunks is not None:
-            for number in range(2):
-                store(session, "shared", tenant, number)
+        if new:
+            store(session, "shared", tenant, range(2))
         session.execute("analyze retrieval.chunks")
         enter(session, tenant)
         held = value(

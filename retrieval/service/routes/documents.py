@@ -103,7 +103,9 @@ async def _stored_document(retriever: AsyncRetriever, name: str, key: str) -> or
                 raise NotFound(f"collection {name} does not exist")
             document = await session.scalar(
                 select(orm.Document).where(
-                    orm.Document.collection_id == owner, orm.Document.document_key == key
+                    orm.Document.collection_id == owner,
+                    orm.Document.document_key == key,
+                    orm.of_current_tenant(orm.Document),
                 )
             )
     if document is None:
