@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
@@ -48,11 +48,7 @@ def _calibrate(
 
 def _sizes(collection: str, space: KnownSpace) -> Select[Any]:
     """How many chunks a collection has, and how many it had when the space was calibrated."""
-    chunks = (
-        select(func.coalesce(func.sum(orm.ChunkStatistics.chunk_count), 0))
-        .where(orm.ChunkStatistics.collection_id == orm.Collection.collection_id)
-        .scalar_subquery()
-    )
+    chunks = orm.call("chunk_count", collection=collection)
     path = ("calibration", str(space.space_id), "chunks")
     calibrated = orm.Collection.settings[path].as_integer()
     return select(chunks, calibrated).where(orm.Collection.name == collection)
