@@ -20,11 +20,11 @@ begin atomic
     from (values
         ('retrieval_reader', true,
          'boost cached_embeddings chunk_count collapse_duplicates count_jobs count_matches diversify document_search '
-         'explain_keyword_search explain_search facets failed_jobs highlight hybrid_search keyword_search late_interaction_search '
-         'list_collections list_spaces more_like_this neighbouring_chunks packed_tokens passages recommend recommend_documents '
-         'semantic_search sparse_search'),
+         'estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search keyword_search '
+         'late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks packed_tokens passages recommend '
+         'recommend_documents semantic_search sparse_search'),
         ('retrieval_reader', false,
-         'compile_filter estimate_space fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
+         'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
         ('retrieval_writer', true,
          'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
