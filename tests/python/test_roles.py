@@ -164,4 +164,5 @@ def test_a_user_on_the_command_line(
     assert found.code == 0 and len(found.json) == 5
     (tmp_path / "new.md").write_text("New.")
     refused = cli("ingest", "handbook", str(tmp_path))
-    assert refused.error.startswith("permission denied for function ")
+    *_, last = refused.err.splitlines()
+    assert refused.code == 1 and last.startswith("error: permission denied for function ")
