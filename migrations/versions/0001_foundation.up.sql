@@ -8338,26 +8338,28 @@ declare
     function record;
 begin
     for function in
-        select p.oid::regprocedure as signature, l.granted_to, coalesce(l.of_owner, false) as of_owner, p.provolatile = 'i' as is_immutable,
-               not exists (select from unnest(p.proconfig) c where c ~ '^search_path=') as needs_path
+        select p.oid::regprocedure as signature, l.of_owner, to_regrole(case when l.name is not null then l.granted_to
+                                                                             when p.provolatile = 'i' then 'retrieval_reader' end) as granted_to,
+               l.of_owner and not exists (select from unnest(p.proconfig) c where c ~ '^search_path=') as needs_path
         from pg_catalog.pg_proc p
         left join (select * from retrieval._permissions() m, unnest(m.functions) f(name)) l on l.name = p.proname
         where p.pronamespace = 'retrieval'::regnamespace
     loop
-        execute format('alter function %s security %s', function.signature, case when function.of_owner then 'definer' else 'invoker' end);
-        if function.of_owner and function.needs_path then
-            execute format('alter function %s set search_path = pg_catalog, %I, pg_temp', function.signature, retrieval._vector_schema());
-        end if;
         execute format('revoke execute on function %s from public', function.signature);
-        if to_regrole(coalesce(function.granted_to, 'retrieval_reader')) is not null
-           and (function.granted_to is not null or function.is_immutable and not function.of_owner) then
-            execute format('grant execute on function %s to %I', function.signature, coalesce(function.granted_to, 'retrieval_reader'));
+        if function.granted_to is not null then
+            execute format('grant execute on function %s to %s', function.signature, function.granted_to);
+        end if;
+        if function.of_owner then
+            execute format('alter function %s security definer', function.signature);
+        end if;
+        if function.needs_path then
+            execute format('alter function %s set search_path = pg_catalog, %I, pg_temp', function.signature, retrieval._vector_schema());
         end if;
     end loop;
 end;
 $$;
 
-comment on function retrieval._grant_functions() is 'Gives functions their owner''s rights, or takes these, and grants each to its role alone.';
+comment on function retrieval._grant_functions() is 'Gives functions the rights of their owner, and grants each to its role alone.';
 
 create or replace function retrieval._vector_schema()
     returns text

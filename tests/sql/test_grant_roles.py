@@ -131,11 +131,14 @@ def test_every_public_function_is_listed_once(sql: psycopg.Cursor) -> None:
     assert len(listed) == len(set(listed))
     public = column(sql, f"select p.proname {FUNCTIONS} and not {PRIVATE}")
     assert sorted(public) == sorted(each for each in listed if not each.startswith("_"))
-    triggers = column(
-        sql,
-        f"""select p.proname {FUNCTIONS} and p.prorettype = 'trigger'::regtype and p.prosecdef""",
+    private = {each for each in listed if each.startswith("_")}
+    assert private <= set(column(sql, f"select p.proname {FUNCTIONS} and {PRIVATE}"))
+    triggers = f"""select p.proname {FUNCTIONS} and p.prorettype = 'trigger'::regtype
+                   and p.prosecdef"""
+    ungranted = "select f from retrieval._permissions() p, unnest(p.functions) f"
+    assert sorted(column(sql, triggers)) == sorted(
+        column(sql, f"{ungranted} where p.granted_to is null")
     )
-    assert sorted(triggers) == sorted(each for each in listed if each.startswith("_"))
 
 
 def test_each_role_may_call_what_is_listed_and_nobody_else(sql: psycopg.Cursor) -> None:
