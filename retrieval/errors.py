@@ -9,6 +9,7 @@
     ├── InvalidInput              an argument, filter or query that cannot be used
     ├── NotFound                  no such collection, space or document
     ├── AlreadyExists             the name is taken
+    ├── NotPermitted              the role of the database may not do this
     ├── NotReady                  the object is not in the state that the call needs
     ├── SpaceMismatch             the embedding was made by another model than the space holds
     ├── ModelUnavailable          a model cannot be loaded
@@ -53,6 +54,10 @@ class NotFound(RetrievalError):
 
 class AlreadyExists(RetrievalError):
     """The name is taken."""
+
+
+class NotPermitted(RetrievalError):
+    """The role that the database knows the caller by may not do this."""
 
 
 class NotReady(RetrievalError):

@@ -46,6 +46,7 @@ comment on function retrieval.detach_table(regclass, text, boolean) is
 create or replace function retrieval._drop_table_triggers()
     returns trigger
     language plpgsql
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     lock_timeout constant text := current_setting('lock_timeout');

@@ -71,6 +71,8 @@ begin
         from unnest(array['chunks', 'documents', 'lexeme_statistics', 'chunk_statistics']) with ordinality p(parent, i)) t;
     -- the statistics follow by trigger
     execute 'truncate ' || array_to_string(array(select t from unnest(tables) t where t !~ 'statistics'), ', ');
+    -- with the rights of the caller, whose tables lose their triggers; a cascade would have those of the owner of ours
+    delete from retrieval.attached_tables a where a.collection_id = removed;
     delete from retrieval.collections c where c.collection_id = removed;
     perform retrieval._drop_tables(tables);
     perform retrieval.drop_orphans();

@@ -27,12 +27,13 @@ create or replace function retrieval.explain_search(
     returns jsonb
     language plpgsql stable
     set search_path from current
-    set retrieval.explain = 'on'
 as $$
 declare
     found_hits jsonb;
     explanation jsonb;
 begin
+    -- in the body: only a superuser may create a function that is declared to set a parameter of that kind
+    perform set_config('retrieval.explain', 'on', true);
     select coalesce(jsonb_agg(jsonb_build_object(
                'chunk_id', h.chunk_id, 'document_key', h.document_key, 'position', h.position, 'score', h.score, 'legs', h.contributions)), '[]')
     into found_hits
@@ -40,6 +41,7 @@ begin
         collection, query_text, query_embedding, query_sparse, metadata_filter, max_results, fusion, weights, rrf_k, candidates, space, signature,
         keyword_operator, search_effort, query_tokens, late_interaction, query_embeddings, leg_candidates, leg_signatures, boosts,
         duplicate_similarity, per_document, mmr_lambda, result_offset) h;
+    perform set_config('retrieval.explain', 'off', true);
     explanation := current_setting('retrieval.explanation')::jsonb;
     return explanation - 'steps' || jsonb_build_object('hits', (
         select coalesce(jsonb_agg(

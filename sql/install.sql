@@ -2,10 +2,13 @@
 --     psql -f sql/install.sql
 -- The tables come from the migrations. Files above the line are needed by the tables, those below need them.
 
--- pgvector's types and operators resolve wherever the extension was installed.
-select set_config('search_path', 'pg_catalog, ' || quote_ident(n.nspname), false)
+-- pgvector's types and operators resolve wherever the extension was installed, and none that a caller made for the session.
+select set_config('search_path', 'pg_catalog, ' || quote_ident(n.nspname) || ', pg_temp', false)
 from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
 where e.extname = 'vector';
+
+-- Who is no superuser may have a function set pgvector's parameters only where its library is loaded.
+do $$ begin perform '[1]'::vector; end; $$;
 
 \ir segment.sql
 \ir to_lexemes.sql
@@ -40,6 +43,7 @@ where e.extname = 'vector';
 \ir retire_space.sql
 \ir resume_space.sql
 \ir list_spaces.sql
+\ir list_collections.sql
 \ir set_search_options.sql
 \ir drop_space.sql
 \ir parse_query.sql
@@ -50,6 +54,7 @@ where e.extname = 'vector';
 \ir keyword_search.sql
 \ir explain_keyword_search.sql
 \ir nearest_chunks.sql
+\ir chunk_count.sql
 \ir set_query_adapter.sql
 \ir semantic_search.sql
 \ir sparse_search.sql
@@ -81,6 +86,7 @@ where e.extname = 'vector';
 \ir split_text.sql
 \ir enqueue_chunks.sql
 \ir enqueue_missing.sql
+\ir has_jobs.sql
 \ir split_documents.sql
 \ir put_documents.sql
 \ir delete_documents.sql
@@ -117,3 +123,4 @@ where e.extname = 'vector';
 \ir estimate_space.sql
 \ir describe_space.sql
 \ir tenant_policies.sql
+\ir grant_roles.sql

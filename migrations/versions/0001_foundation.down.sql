@@ -1,3 +1,23 @@
+-- the roles stay, other databases may have them; here nothing is left to them
+do $$
+declare
+    role record;
+    vector_schema constant text := retrieval._vector_schema();
+begin
+    for role in select r.rolname as name from pg_catalog.pg_roles r where r.rolname in ('retrieval_reader', 'retrieval_writer', 'retrieval_owner') loop
+        if exists (select from pg_catalog.pg_namespace n where n.nspname = 'retrieval' and n.nspowner = to_regrole(role.name)) then
+            execute format('alter schema retrieval owner to %I', current_user);
+            execute format('alter table retrieval.alembic_version owner to %I', current_user);
+        end if;
+        execute format('revoke all on schema retrieval from %I', role.name);
+        execute format('revoke all on retrieval.alembic_version from %I', role.name);
+        if exists (select from pg_catalog.pg_namespace n, aclexplode(n.nspacl) a where n.nspname = vector_schema and a.grantee = to_regrole(role.name)) then
+            execute format('revoke usage on schema %I from %I', vector_schema, role.name);
+        end if;
+    end loop;
+end;
+$$;
+
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
 drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
     retrieval.context_cache, retrieval.query_adapters,
@@ -7,6 +27,15 @@ drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_fai
     cascade;
 
 -- begin functions
+drop function if exists retrieval.grant_roles;
+drop function if exists retrieval._hand_over;
+drop function if exists retrieval._grant_vector;
+drop function if exists retrieval._grant_tables;
+drop function if exists retrieval._vector_schema;
+drop function if exists retrieval._grant_functions;
+drop function if exists retrieval._join_role;
+drop function if exists retrieval._create_role;
+drop function if exists retrieval._permissions;
 drop function if exists retrieval.describe_space;
 drop function if exists retrieval._separate_share;
 drop function if exists retrieval.estimate_space;
@@ -100,6 +129,7 @@ drop function if exists retrieval._forget_hash;
 drop function if exists retrieval._follow_content;
 drop function if exists retrieval._split_documents;
 drop function if exists retrieval._text_hash;
+drop function if exists retrieval.has_jobs;
 drop function if exists retrieval.enqueue_missing;
 drop function if exists retrieval._enqueue_missing;
 drop function if exists retrieval._enqueue_inserted;
@@ -190,6 +220,7 @@ drop function if exists retrieval.semantic_search;
 drop function if exists retrieval._adapt_query;
 drop function if exists retrieval.drop_query_adapter;
 drop function if exists retrieval.set_query_adapter;
+drop function if exists retrieval.chunk_count;
 drop function if exists retrieval._nearest_chunks;
 drop function if exists retrieval._chunk_count;
 drop function if exists retrieval._default_effort;
@@ -222,6 +253,7 @@ drop function if exists retrieval._text_statistics;
 drop function if exists retrieval._lexeme_query;
 drop function if exists retrieval.drop_space;
 drop function if exists retrieval.set_search_options;
+drop function if exists retrieval.list_collections;
 drop function if exists retrieval.list_spaces;
 drop function if exists retrieval.resume_space;
 drop function if exists retrieval.retire_space;

@@ -25,10 +25,13 @@ begin
 end;
 $$;
 
--- pgvector's types and operators resolve wherever the extension was installed.
-select set_config('search_path', 'pg_catalog, ' || quote_ident(n.nspname), true)
+-- pgvector's types and operators resolve wherever the extension was installed, and none that a caller made for the session.
+select set_config('search_path', 'pg_catalog, ' || quote_ident(n.nspname) || ', pg_temp', true)
 from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
 where e.extname = 'vector';
+
+-- Who is no superuser may have a function set pgvector's parameters only where its library is loaded.
+do $$ begin perform '[1]'::vector; end; $$;
 
 -- begin sql/segment.sql
 -- Characters of scripts without blanks between words (and hangul, whose words carry their particles), as the inside of a
@@ -428,29 +431,44 @@ create index attached_table_failures_attached_table_id_index on retrieval.attach
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
 
--- The name of a configuration as it resolves here and now, with its schema unless that is pg_catalog: the
--- tsvector is computed under other search paths later (a trigger, a restore).
+-- The name of a configuration with its schema, unless that is pg_catalog: the tsvector is computed under other search paths
+-- later (a trigger, a restore). What writes documents knows nothing of its caller's search path, so a name without a schema
+-- is that of pg_catalog, else of pgvector's schema, mostly public, else the only one in the database.
 create or replace function retrieval._qualify_text_config(text_config text)
     returns text
     language plpgsql stable
 as $$
 declare
-    qualified text;
+    parts text[];
+    named record;
 begin
-    select case when n.nspname = 'pg_catalog' then quote_ident(c.cfgname) else format('%I.%I', n.nspname, c.cfgname) end
-    into strict qualified
+    begin
+        parts := parse_ident(text_config);
+    exception when invalid_parameter_value then
+        parts := null;
+    end;
+    select n.nspname as schema_name, c.cfgname as name, count(*) over (partition by pg_ts_config_is_visible(c.oid)) as alike into named
     from pg_catalog.pg_ts_config c
     join pg_catalog.pg_namespace n on n.oid = c.cfgnamespace
-    where c.oid = text_config::regconfig;
-    return qualified;
-exception when undefined_object or invalid_name or syntax_error or invalid_schema_name or no_data_found then
-    raise exception 'text search configuration % does not exist', coalesce(quote_literal(text_config), 'null')
-        using errcode = 'invalid_parameter_value', hint = 'psql lists the existing ones with \dF.';
+    where parts in (array[c.cfgname::text], array[n.nspname::text, c.cfgname::text])
+    order by n.nspname <> 'pg_catalog', not pg_ts_config_is_visible(c.oid)
+    limit 1;
+    if not found then
+        raise exception 'text search configuration % does not exist', coalesce(quote_literal(text_config), 'null')
+            using errcode = 'invalid_parameter_value', hint = 'psql lists the existing ones with \dF.';
+    elsif named.alike > 1 then
+        raise exception 'text search configuration % is in several schemas', quote_literal(text_config)
+            using errcode = 'invalid_parameter_value', hint = 'Name the schema as well: schema.name.';
+    elsif not has_schema_privilege(named.schema_name, 'usage') then
+        raise exception 'text search configuration % cannot be used: % may not use its schema', quote_literal(text_config), current_user
+            using errcode = 'insufficient_privilege', hint = format('grant usage on schema %I to %I;', named.schema_name, current_user);
+    end if;
+    return case when named.schema_name = 'pg_catalog' then quote_ident(named.name) else format('%I.%I', named.schema_name, named.name) end;
 end;
 $$;
 
 comment on function retrieval._qualify_text_config(text) is
-'The schema-qualified name of a text-search configuration; 22023 where there is none.';
+'The schema-qualified name of a text-search configuration; 22023 where there is none or not one alone, 42501 where its schema may not be used.';
 
 create or replace function retrieval._check_text_config()
     returns trigger
@@ -1537,6 +1555,8 @@ begin
         from unnest(array['chunks', 'documents', 'lexeme_statistics', 'chunk_statistics']) with ordinality p(parent, i)) t;
     -- the statistics follow by trigger
     execute 'truncate ' || array_to_string(array(select t from unnest(tables) t where t !~ 'statistics'), ', ');
+    -- with the rights of the caller, whose tables lose their triggers; a cascade would have those of the owner of ours
+    delete from retrieval.attached_tables a where a.collection_id = removed;
     delete from retrieval.collections c where c.collection_id = removed;
     perform retrieval._drop_tables(tables);
     perform retrieval.drop_orphans();
@@ -2330,6 +2350,36 @@ $$;
 
 comment on function retrieval.list_spaces(text) is
 'The spaces of a collection, active ones first: what made them, what they embed (modality), how they are indexed, how many chunks have (embeddings) and how many of those that belong into them lack an embedding (missing), whether their index is there (indexed, true where there is to be none), and what they occupy on disk with it (bytes). Counted are the current tenant''s chunks, and bytes is null; for the owner of the schema who is in no tenant those of all.';
+-- end
+
+-- begin sql/list_collections.sql
+-- What there is to search.
+create or replace function retrieval.list_collections()
+    returns table (
+        name text, text_config text, documents bigint, chunks bigint, space text, model text, dimensions integer, chunking jsonb)
+    language plpgsql stable
+as $$
+declare
+    listed retrieval.collections;
+begin
+    for listed in select * from retrieval.collections n order by n.name loop
+        name := listed.name;
+        text_config := listed.text_config;
+        execute format('select count(*) from retrieval.documents d where d.collection_id = %s and d.tenant = %L',
+                       listed.collection_id, retrieval.current_tenant()) into documents;
+        chunks := retrieval._chunk_count(listed.collection_id);
+        select s.name, s.model, s.dimensions into space, model, dimensions
+        from retrieval.spaces s
+        where s.collection_id = listed.collection_id and s.state = 'active' and s.kind = 'dense'
+        order by s.modality <> 'text' limit 1;
+        chunking := listed.settings -> 'chunking';
+        return next;
+    end loop;
+end;
+$$;
+
+comment on function retrieval.list_collections() is
+'Every collection by name: how many documents and chunks of the current tenant it has, its active dense space (the one of texts before that of images) with the model, null where there is none, and what set_chunking has set.';
 -- end
 
 -- begin sql/set_search_options.sql
@@ -3194,6 +3244,16 @@ $$;
 
 comment on function retrieval._nearest_chunks(retrieval.spaces, anyelement, text, integer, integer) is
 'The nearest chunks of a space that fulfil a condition on c, nearest first, ties by chunk_id; as many as are wanted whenever they exist.';
+-- end
+
+-- begin sql/chunk_count.sql
+-- How large a collection is, without counting.
+create or replace function retrieval.chunk_count(collection text)
+    returns bigint
+    language sql stable
+    return retrieval._chunk_count((retrieval._collection(collection)).collection_id);
+
+comment on function retrieval.chunk_count(text) is 'The number of chunks of a collection, by its statistics; 42704 where there is no such collection.';
 -- end
 
 -- begin sql/set_query_adapter.sql
@@ -5014,12 +5074,13 @@ create or replace function retrieval.explain_search(
     returns jsonb
     language plpgsql stable
     set search_path from current
-    set retrieval.explain = 'on'
 as $$
 declare
     found_hits jsonb;
     explanation jsonb;
 begin
+    -- in the body: only a superuser may create a function that is declared to set a parameter of that kind
+    perform set_config('retrieval.explain', 'on', true);
     select coalesce(jsonb_agg(jsonb_build_object(
                'chunk_id', h.chunk_id, 'document_key', h.document_key, 'position', h.position, 'score', h.score, 'legs', h.contributions)), '[]')
     into found_hits
@@ -5027,6 +5088,7 @@ begin
         collection, query_text, query_embedding, query_sparse, metadata_filter, max_results, fusion, weights, rrf_k, candidates, space, signature,
         keyword_operator, search_effort, query_tokens, late_interaction, query_embeddings, leg_candidates, leg_signatures, boosts,
         duplicate_similarity, per_document, mmr_lambda, result_offset) h;
+    perform set_config('retrieval.explain', 'off', true);
     explanation := current_setting('retrieval.explanation')::jsonb;
     return explanation - 'steps' || jsonb_build_object('hits', (
         select coalesce(jsonb_agg(
@@ -5955,6 +6017,23 @@ comment on function retrieval.enqueue_missing(text, text) is
 'Brings the queue of a space (null: of each space of the collection) and what is missing in it together: chunks without an embedding that no job names (the current tenant''s; for the owner of the schema who is in no tenant, of all) are enqueued, and returned as a number; jobs with nothing left to do are removed. Failed jobs stay; a retired space has no queue. Workers call it when they start; worth a call after embeddings were removed by hand, or stored for chunks that had been enqueued. Reads the ids of the whole collection.';
 -- end
 
+-- begin sql/has_jobs.sql
+-- Whether there is something for a worker to do, without counting how much.
+create or replace function retrieval.has_jobs(collection text, space text default null)
+    returns boolean
+    language sql stable
+begin atomic
+    select exists (
+        select from retrieval.collections n
+        join retrieval.spaces s on s.collection_id = n.collection_id
+        join retrieval.jobs j on j.space_id = s.space_id
+        where n.name = has_jobs.collection and (has_jobs.space is null or s.name = has_jobs.space) and j.run_after <= now());
+end;
+
+comment on function retrieval.has_jobs(text, text) is
+'Whether chunks wait to be embedded, in a space or (null) in any of the collection, that no worker has begun with; what failed does not wait. False where there is no such space.';
+-- end
+
 -- begin sql/split_documents.sql
 -- Chunks follow the content of their document where no program cuts it: retrieval.add_document, attached tables and a plain
 -- `update retrieval.documents set content = …` all come here.
@@ -6697,6 +6776,7 @@ comment on function retrieval.detach_table(regclass, text, boolean) is
 create or replace function retrieval._drop_table_triggers()
     returns trigger
     language plpgsql
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     lock_timeout constant text := current_setting('lock_timeout');
@@ -8508,4 +8588,232 @@ create policy tenant on retrieval.token_embeddings
         select from retrieval.chunks c
         where c.collection_id = token_embeddings.collection_id and c.chunk_id = token_embeddings.chunk_id
           and c.tenant = (select retrieval.current_tenant())));
+-- end
+
+-- begin sql/grant_roles.sql
+-- Who may do what. Three roles without a login, which other roles are made members of:
+--
+-- - retrieval_reader    searches
+-- - retrieval_writer    searches, and writes documents and their embeddings
+-- - retrieval_owner     owns the schema, and does the rest: collections, spaces, the queue, attached tables
+--
+-- A function that touches the tables runs with its owner's rights, whoever calls it, and under a search_path of its own. So a
+-- reader needs no right on what a search reads (statistics, caches), and its indexes are used under row-level security, where an
+-- operator that is not leakproof, such as @@, is otherwise asked only after the policies. That the owner is
+-- retrieval_owner keeps it from having more rights than this schema needs. Nothing that a caller gives such a function
+-- becomes SQL; the functions that take the name of the caller's table keep the caller's rights.
+
+-- Every public function, and the triggers that have the owner's rights. Of the private functions only immutable ones are
+-- granted, which compute and touch nothing: the constraints of a table and the functions with the caller's rights use them.
+create or replace function retrieval._permissions()
+    returns table (granted_to text, of_owner boolean, functions text[])
+    language sql immutable
+begin atomic
+    select p.granted_to, p.of_owner, string_to_array(p.functions, ' ')
+    from (values
+        ('retrieval_reader', true,
+         'boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches current_tenant diversify '
+         'document_search '
+         'estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search keyword_search '
+         'late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks packed_tokens passages recommend '
+         'recommend_documents semantic_search sparse_search'),
+        ('retrieval_reader', false,
+         'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
+        -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
+        ('retrieval_writer', true,
+         'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
+         'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
+         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
+        ('retrieval_owner', true,
+         'activate_space bind_role claim_jobs create_collection create_space describe_space drop_metadata_index drop_orphans drop_query_adapter '
+         'drop_space export_embeddings export_sparse_embeddings export_token_embeddings extend_jobs fail_job finish_jobs '
+         'index_metadata index_statements job_chunks measure_recall refresh_statistics release_jobs resume_space retire_space '
+         'retry_jobs rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking '
+         'set_search_options statistics_drift trim_context_cache unbind_role'),
+        -- those of the caller's table, or of the caller's sessions
+        ('retrieval_owner', false,
+         'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),
+        (null, true,
+         '_check_text_config _copy_document _copy_text_config _count_chunks _enqueue_inserted _follow_content _follow_table '
+         '_forget_chunks _forget_embeddings')) p(granted_to, of_owner, functions);
+end;
+
+comment on function retrieval._permissions() is
+'To which role each function is granted, and whether it has its owner''s rights; triggers are granted to nobody.';
+
+create or replace function retrieval._create_role(name text)
+    returns boolean
+    language plpgsql
+as $$
+begin
+    if to_regrole(name) is null then
+        execute format('create role %I nologin', name);
+    end if;
+    return true;
+exception
+    when duplicate_object or unique_violation then  -- by another database of the cluster, just now
+        return true;
+    when insufficient_privilege then
+        raise notice 'role % is not created: % has no CREATEROLE', name, current_user;
+        return false;
+end;
+$$;
+
+comment on function retrieval._create_role(text) is 'Creates a role unless there is one; false, with a notice, where that is not permitted.';
+
+-- Creating a role makes no member of it that could hand something over to it. PostgreSQL 15 knows neither option.
+create or replace function retrieval._join_role(name text, member text)
+    returns boolean
+    language plpgsql
+as $$
+declare
+    with_options constant boolean := current_setting('server_version_num')::integer >= 160000;
+begin
+    if not pg_has_role(member, name, 'usage') or with_options and not pg_has_role(member, name, 'set') then
+        execute format('grant %I to %I', name, member) || case when with_options then ' with inherit true, set true' else '' end;
+    end if;
+    return true;
+exception
+    when unique_violation then  -- by another database of the cluster, just now
+        return true;
+    when insufficient_privilege then
+        raise notice '% is not made a member of %: % may not grant it', member, name, current_user;
+        return false;
+end;
+$$;
+
+comment on function retrieval._join_role(text, text) is 'Makes a role a member of another unless it is one; false, with a notice, where that is not permitted.';
+
+create or replace function retrieval._grant_functions()
+    returns void
+    language plpgsql
+as $$
+declare
+    function record;
+begin
+    for function in
+        select p.oid::regprocedure as signature, l.of_owner, to_regrole(case when l.name is not null then l.granted_to
+                                                                             when p.provolatile = 'i' then 'retrieval_reader' end) as granted_to,
+               l.of_owner and not exists (select from unnest(p.proconfig) c where c ~ '^search_path=') as needs_path
+        from pg_catalog.pg_proc p
+        left join (select * from retrieval._permissions() m, unnest(m.functions) f(name)) l on l.name = p.proname
+        where p.pronamespace = 'retrieval'::regnamespace
+    loop
+        execute format('revoke execute on function %s from public', function.signature);
+        if function.granted_to is not null then
+            execute format('grant execute on function %s to %s', function.signature, function.granted_to);
+        end if;
+        if function.of_owner then
+            execute format('alter function %s security definer', function.signature);
+        end if;
+        if function.needs_path then
+            execute format('alter function %s set search_path = pg_catalog, %I, pg_temp', function.signature, retrieval._vector_schema());
+        end if;
+    end loop;
+end;
+$$;
+
+comment on function retrieval._grant_functions() is 'Gives functions the rights of their owner, and grants each to its role alone.';
+
+create or replace function retrieval._vector_schema()
+    returns text
+    language sql stable
+    return (select n.nspname from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = 'vector');
+
+comment on function retrieval._vector_schema() is 'The schema that pgvector is installed in.';
+
+-- For who writes SQL of their own; the searches do without.
+create or replace function retrieval._grant_tables(reader text, writer text)
+    returns void
+    language plpgsql
+as $$
+begin
+    execute 'grant usage on schema retrieval to ' || concat_ws(', ', reader, writer);
+    if reader is not null then
+        execute 'grant select on retrieval.collections, retrieval.documents, retrieval.chunks, retrieval.metadata_indexes, retrieval.spaces,
+                     retrieval.embeddings, retrieval.sparse_embeddings, retrieval.token_embeddings to ' || reader;
+        if to_regclass('retrieval.alembic_version') is not null then
+            execute 'grant select on retrieval.alembic_version to ' || reader;
+        end if;
+    end if;
+    if writer is not null then
+        execute 'grant insert, update, delete on retrieval.documents, retrieval.chunks,
+                     retrieval.embeddings, retrieval.sparse_embeddings, retrieval.token_embeddings to ' || writer;
+    end if;
+end;
+$$;
+
+comment on function retrieval._grant_tables(text, text) is 'Grants what is read and written without a function; null is a role that there is not.';
+
+-- Its operators are everybody's where the schema is, as public.
+create or replace function retrieval._grant_vector(role_name text)
+    returns boolean
+    language plpgsql
+as $$
+begin
+    if not has_schema_privilege(role_name, retrieval._vector_schema(), 'usage') then
+        execute format('grant usage on schema %I to %I', retrieval._vector_schema(), role_name);
+    end if;
+    return true;
+exception when insufficient_privilege then
+    raise notice '% may not use schema %, where pgvector is: % may not grant it', role_name, retrieval._vector_schema(), current_user;
+    return false;
+end;
+$$;
+
+comment on function retrieval._grant_vector(text) is 'Lets a role use pgvector''s schema; false, with a notice, where that is not permitted.';
+
+create or replace function retrieval._hand_over(owner text)
+    returns void
+    language plpgsql
+as $$
+declare
+    owned record;
+begin
+    for owned in
+        select 'schema retrieval' as object from pg_catalog.pg_namespace n
+        where n.nspname = 'retrieval' and n.nspowner <> to_regrole(owner)
+        union all
+        select format('table %s', c.oid::regclass) from pg_catalog.pg_class c
+        where c.relnamespace = 'retrieval'::regnamespace and c.relkind in ('r', 'p') and c.relowner <> to_regrole(owner)
+        union all
+        select format('function %s', p.oid::regprocedure) from pg_catalog.pg_proc p
+        where p.pronamespace = 'retrieval'::regnamespace and p.proowner <> to_regrole(owner)
+    loop
+        execute format('alter %s owner to %I', owned.object, owner);
+    end loop;
+end;
+$$;
+
+comment on function retrieval._hand_over(text) is 'Makes a role the owner of the schema and of everything in it.';
+
+create or replace function retrieval.grant_roles()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    has_reader constant boolean := retrieval._create_role('retrieval_reader');
+    has_writer constant boolean := retrieval._create_role('retrieval_writer');
+    has_owner constant boolean := retrieval._create_role('retrieval_owner');
+begin
+    if has_reader and has_writer then
+        perform retrieval._join_role('retrieval_reader', 'retrieval_writer');
+    end if;
+    perform retrieval._grant_functions();
+    if has_reader or has_writer then
+        perform retrieval._grant_tables(case when has_reader then 'retrieval_reader' end, case when has_writer then 'retrieval_writer' end);
+    end if;
+    perform retrieval._grant_vector(r.name)
+    from (values ('retrieval_reader', has_reader), ('retrieval_writer', has_writer)) r(name, exists) where r.exists;
+    if has_owner and retrieval._join_role('retrieval_owner', current_user) and retrieval._grant_vector('retrieval_owner') then
+        perform retrieval._hand_over('retrieval_owner');
+    end if;
+end;
+$$;
+
+comment on function retrieval.grant_roles() is
+'Creates retrieval_reader, retrieval_writer and retrieval_owner where they are missing, grants each what it may do, and makes the last the owner of this schema. The migrations call it. Worth another call, by the one who ran them or a superuser, where a notice said that something was left out, or after a restore without owners and privileges. Called again it changes nothing that is as it should be.';
+
+select retrieval.grant_roles();
 -- end

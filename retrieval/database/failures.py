@@ -14,6 +14,7 @@ _KINDS: dict[str, type[errors.RetrievalError]] = {
     "23": errors.InvalidInput,
     "21000": errors.InvalidInput,
     "54": errors.InvalidInput,
+    "42501": errors.NotPermitted,
     "42704": errors.NotFound,
     "42710": errors.AlreadyExists,
     "55000": errors.NotReady,

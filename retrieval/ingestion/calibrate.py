@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, type_coerce
+from sqlalchemy import Connection, Select, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 from retrieval import orm
@@ -49,14 +49,7 @@ def _calibrate(
 
 def _sizes(collection: str, space: KnownSpace) -> Select[Any]:
     """How many chunks a collection has, and how many it had when the space was calibrated."""
-    chunks = (
-        select(func.coalesce(func.sum(orm.ChunkStatistics.chunk_count), 0))
-        .where(
-            orm.ChunkStatistics.collection_id == orm.Collection.collection_id,
-            orm.of_current_tenant(orm.ChunkStatistics),
-        )
-        .scalar_subquery()
-    )
+    chunks = orm.call("chunk_count", collection=collection)
     path = ("calibration", str(space.space_id), "chunks")
     settings = type_coerce(orm.call("collection_settings", collection=collection), JSONB)
     calibrated = settings[path].as_integer()

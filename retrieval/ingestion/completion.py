@@ -30,7 +30,7 @@ def complete(
 
     filled = 0
     for space in spaces.by_id.values():
-        if (yield Query(partial(has_jobs, space_id=space.space_id))):
+        if (yield Query(partial(has_jobs, collection=collection, space=space.name))):
             filled += yield from fill_space(collection, space, on_failure=fail)
     yield Query(partial(_tidy, collection=collection, spaces=spaces, report=report))
     if report.chunks or filled:

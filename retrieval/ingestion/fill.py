@@ -45,7 +45,7 @@ def fill_space(
         done += len(made)
         if on_progress:
             on_progress(len(missing))
-    if (yield Query(partial(has_jobs, space_id=space.space_id))):
+    if (yield Query(partial(has_jobs, collection=collection, space=space.name))):
         yield Query(partial(tidy_queue, collection=collection, space=space.name))
     _report(failed, on_failure)
     return done

@@ -24,10 +24,10 @@ def _say(connection: Connection, space_ids: str) -> None:
     connection.execute(select(setting))
 
 
-def has_jobs(connection: Connection, space_id: int) -> bool:
+def has_jobs(connection: Connection, collection: str, space: str) -> bool:
     """Whether something is to be embedded in a space that nobody has begun with."""
-    due = (orm.Job.space_id == space_id) & (orm.Job.run_after <= func.now())
-    return bool(connection.scalar(select(select(orm.Job.job_id).where(due).exists())))
+    called = orm.call("has_jobs", collection=collection, space=space)
+    return bool(connection.scalar(select(called)))
 
 
 def tidy_queue(connection: Connection, collection: str, space: str) -> None:

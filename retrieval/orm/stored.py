@@ -36,6 +36,21 @@ def neighbouring_chunks(
     return called.table_valued(*_columns_of(Chunk), name="neighbours")
 
 
+def list_collections() -> TableValuedAlias:
+    """Every collection with its size and active dense space, by name."""
+    columns: list[ColumnClause[Any]] = [
+        column("name", Text),
+        column("text_config", Text),
+        column("documents", BigInteger),
+        column("chunks", BigInteger),
+        column("space", Text),
+        column("model", Text),
+        column("dimensions", Integer),
+        column("chunking", JSONB),
+    ]
+    return call("list_collections").table_valued(*columns, name="collections")
+
+
 def written_spaces(collection: str) -> TableValuedAlias:
     """The spaces that need an embedding of every new chunk, with the columns of `Space`.
 

@@ -3,14 +3,13 @@
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, cast, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Select, select
 
 from retrieval import orm
 from retrieval.chunking import Chunking
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
-from retrieval.search.results import StoredChunk
+from retrieval.search.results import CollectionSummary, StoredChunk
 from retrieval.spaces.create import create_space_statement, space_name
 
 
@@ -45,48 +44,8 @@ def neighbouring_statement(chunk_id: int, before: int, after: int) -> Select[Any
 
 def collections_statement() -> Select[Any]:
     """Every collection with its size, as the fields of `CollectionSummary`."""
-    documents = (
-        select(func.count())
-        .where(
-            orm.Document.collection_id == orm.Collection.collection_id,
-            orm.of_current_tenant(orm.Document),
-        )
-        .scalar_subquery()
-    )
-    chunks = (
-        select(cast(func.coalesce(func.sum(orm.ChunkStatistics.chunk_count), 0), BigInteger))
-        .where(
-            orm.ChunkStatistics.collection_id == orm.Collection.collection_id,
-            orm.of_current_tenant(orm.ChunkStatistics),
-        )
-        .scalar_subquery()
-    )
-    active = aliased(orm.Space)
-    searched = (
-        select(active.space_id)
-        .where(
-            active.collection_id == orm.Collection.collection_id,
-            active.state == "active",
-            active.kind == "dense",
-        )
-        .order_by(active.modality != "text")
-        .limit(1)
-        .scalar_subquery()
-    )
-    return (
-        select(
-            orm.Collection.name,
-            orm.Collection.text_config,
-            documents.label("documents"),
-            chunks.label("chunks"),
-            orm.Space.name.label("space"),
-            orm.Space.model,
-            orm.Space.dimensions,
-            orm.Collection.settings["chunking"].label("chunking"),
-        )
-        .outerjoin(orm.Space, orm.Space.space_id == searched)
-        .order_by(orm.Collection.name)
-    )
+    found = orm.list_collections()
+    return select(*(found.c[each.name] for each in fields(CollectionSummary)))
 
 
 def set_chunking_statement(collection: str, chunking: Chunking | None) -> Select[Any]:

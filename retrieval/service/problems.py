@@ -34,6 +34,7 @@ INVALID_INPUT = Kind("invalid-input", 422, "The request cannot be used as it is"
 _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.NotFound: Kind("not-found", 404, "No such collection, space or document"),
     errors.AlreadyExists: Kind("already-exists", 409, "The name is taken"),
+    errors.NotPermitted: Kind("not-permitted", 403, "Not permitted"),
     errors.InvalidInput: INVALID_INPUT,
     errors.NotReady: Kind("not-ready", 409, "Not in the state that the request needs"),
     errors.SpaceMismatch: Kind("space-mismatch", 409, "The model does not fit the space"),
@@ -120,6 +121,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can fail in these ways, and in those of every route."""
     described = {
+        403: "Not permitted to the role that the request runs as",
         404: "No such collection, space or document",
         409: "Taken, not ready, or of another model",
         413: "The body is too large",

@@ -180,6 +180,12 @@ def test_a_schema_that_is_not_there(empty_database_url: str) -> None:
     assert_problem(listed, 503, "schema-mismatch")
 
 
+def test_a_role_that_may_not(database_url: str) -> None:
+    retriever = AsyncRetriever(open_async_engine(database_url), embedder=HashingEmbedder())
+    (listed,) = ask(retriever.for_tenant("", role="pg_monitor"), "/v1/collections")
+    assert assert_problem(listed, 403, "not-permitted") == "permission denied for schema retrieval"
+
+
 def test_a_database_that_is_not_there() -> None:
     engine = open_async_engine("postgresql://secret:secret@127.0.0.1:1/secret")
     for answer in ask(AsyncRetriever(engine), "/readyz", "/v1/collections"):

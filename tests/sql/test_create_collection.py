@@ -81,8 +81,8 @@ def test_an_unknown_text_configuration(sql: psycopg.Cursor, text_config: str | N
 
 def test_a_text_configuration_is_stored_with_its_schema(sql: psycopg.Cursor) -> None:
     sql.execute(
-        'create schema "My words"; create text search'
-        ' configuration "My words"."Plain" (copy = simple)'
+        'create schema "My words"; grant usage on schema "My words" to retrieval_owner;'
+        ' create text search configuration "My words"."Plain" (copy = simple)'
     )
     sql.execute('set local search_path = "My words"')
     sql.execute(CREATE, ["c", '"Plain"'])

@@ -152,7 +152,7 @@ def test_longer_matches_of_a_script_come_first(sql: psycopg.Cursor) -> None:
 def own(sql: psycopg.Cursor) -> None:
     """words.plain: English stop words, no stemming, and a dictionary of synonyms before it."""
     for statement in (
-        "create schema words",
+        "create schema words; grant usage on schema words to retrieval_owner",
         "create text search dictionary words.alike (template = synonym, synonyms = synonym_sample)",
         "create text search dictionary words.unstemmed (template = simple, stopwords = english)",
         "create text search configuration words.plain (copy = english)",
@@ -193,7 +193,7 @@ def test_found_under_any_search_path(sql: psycopg.Cursor) -> None:
 
 
 def test_a_name_that_needs_quotes(sql: psycopg.Cursor) -> None:
-    sql.execute('create schema "My Words"')
+    sql.execute('create schema "My Words"; grant usage on schema "My Words" to retrieval_owner')
     sql.execute('create text search configuration "My Words"."it\'s" (copy = german)')
     create(sql, '"My Words"."it\'s"', a="H\u00e4user", b=("houses", "english"))
     assert column(sql, KEYS, ["Haus"]) == ["a"]
