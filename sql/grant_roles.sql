@@ -19,9 +19,9 @@ begin atomic
     select p.granted_to, p.of_owner, string_to_array(p.functions, ' ')
     from (values
         ('retrieval_reader', true,
-         'boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches current_tenant diversify '
-         'document_search '
-         'estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search keyword_search '
+         'boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches current_tenant '
+         'diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search '
+         'keyword_search '
          'late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks packed_tokens passages recommend '
          'recommend_documents semantic_search sparse_search'),
         ('retrieval_reader', false,
@@ -32,17 +32,17 @@ begin atomic
          'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
          'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
         ('retrieval_owner', true,
-         'activate_space bind_role claim_jobs create_collection create_space describe_space drop_metadata_index drop_orphans drop_query_adapter '
-         'drop_space export_embeddings export_sparse_embeddings export_token_embeddings extend_jobs fail_job finish_jobs '
-         'index_metadata index_statements job_chunks measure_recall refresh_statistics release_jobs resume_space retire_space '
-         'retry_jobs rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking '
+         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space drop_metadata_index '
+         'drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings export_token_embeddings extend_jobs fail_job find_api_key finish_jobs '
+         'index_metadata index_statements job_chunks list_api_keys measure_recall record_api_key_use refresh_statistics release_jobs resume_space retire_space '
+         'retry_jobs revoke_api_key rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking '
          'set_search_options statistics_drift trim_context_cache unbind_role'),
         -- those of the caller's table, or of the caller's sessions
         ('retrieval_owner', false,
          'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),
         (null, true,
          '_check_text_config _copy_document _copy_text_config _count_chunks _enqueue_inserted _follow_content _follow_table '
-         '_forget_chunks _forget_embeddings')) p(granted_to, of_owner, functions);
+         '_forget_chunks _forget_embeddings _keeps_every_tenant')) p(granted_to, of_owner, functions);
 end;
 
 comment on function retrieval._permissions() is
