@@ -12,6 +12,8 @@ from retrieval.orm.embeddings import (
 from retrieval.orm.functions import call
 from retrieval.orm.hybrid import LEGS, document_search, explain_search, hybrid_search
 from retrieval.orm.models import (
+    ApiKey,
+    ApiKeyCollection,
     AttachedTable,
     AttachedTableFailure,
     Base,
@@ -63,6 +65,8 @@ from retrieval.orm.stored import (
 
 __all__ = [
     "LEGS",
+    "ApiKey",
+    "ApiKeyCollection",
     "AttachedTable",
     "AttachedTableFailure",
     "Base",
