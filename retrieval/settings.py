@@ -1,11 +1,12 @@
 """Settings, read from the environment once, at the edges of the program."""
 
+import re
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,6 +15,13 @@ def _default_data_directory() -> Path:
         # the platform's own folder has a blank in its name, which the embedded server does not take
         return Path.home() / ".local" / "share" / "retrieval"
     return Path(platformdirs.user_data_dir("retrieval", appauthor=False))
+
+
+def _check_origin(origin: str) -> str:
+    """An origin as browsers write it: "*" is none, and would open the service to every page."""
+    if not re.fullmatch(r"https?://[^/\s?#@*]+", origin):
+        raise ValueError("an origin looks like https://app.example, without a path and without *")
+    return origin.lower()
 
 
 class Settings(BaseSettings):
@@ -43,6 +51,11 @@ class Settings(BaseSettings):
     authentication: Literal["keys", "off"] = Field(
         default="keys",
         description="Whether the service asks for API keys; off only where it listens on loopback.",
+    )
+    cors_origins: tuple[Annotated[str, AfterValidator(_check_origin)], ...] = Field(
+        default=(),
+        description="Web pages of other origins that may call the service, as a JSON list such as "
+        '["https://app.example"]; without it, none.',
     )
     maximum_body_bytes: int = Field(
         default=64 * 1024 * 1024,

@@ -16,6 +16,7 @@ from retrieval.cli import (
     demo,
     ingest,
     jobs,
+    keys,
     recommend,
     search,
     serve,
@@ -45,6 +46,7 @@ app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)
 app.add_typer(jobs.app, name="jobs")
 app.command()(database.doctor)

@@ -471,9 +471,7 @@ class ApiKey(Base):
         CheckConstraint(
             "cardinality(scopes) > 0 and scopes <@ array['read', 'write', 'admin']", name="scopes"
         ),
-        CheckConstraint(
-            "'admin' <> all (scopes) or all_collections and tenant = ''", name="admin"
-        ),
+        CheckConstraint("'admin' <> all (scopes) or all_collections and tenant = ''", name="admin"),
     )
 
     api_key_id: Mapped[str]

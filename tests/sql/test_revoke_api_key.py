@@ -12,7 +12,9 @@ RECORD = "select retrieval.record_api_key_use(%s)"
 LAST_USE = "select last_used_at from retrieval.find_api_key(%s)"
 
 
-def test_a_key_stays_revoked_since_the_first_time(connect: Callable[..., psycopg.Connection]) -> None:
+def test_a_key_stays_revoked_since_the_first_time(
+    connect: Callable[..., psycopg.Connection],
+) -> None:
     session = connect()
     create(session, ", requests_per_minute => 5")
     since = value(session, REVOKE, [ID])
@@ -30,9 +32,7 @@ def test_only_the_key_named_is_revoked(sql: psycopg.Cursor) -> None:
 
 
 @pytest.mark.parametrize("api_key_id", [None, "", "retrieval_abcdefghij27_s3cr3t"])
-def test_an_id_that_no_key_has_is_not_repeated(
-    sql: psycopg.Cursor, api_key_id: str | None
-) -> None:
+def test_an_id_that_no_key_has_is_not_repeated(sql: psycopg.Cursor, api_key_id: str | None) -> None:
     error = failure(sql, REVOKE, [api_key_id])
     assert "no API key has this id" in str(error) and error.sqlstate == "42704"
     assert "s3cr3t" not in str(error)
