@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 
 def _default_data_directory() -> Path:
@@ -129,3 +129,16 @@ class Settings(BaseSettings):
         description="Whether ingestion finds out what a space should count beside the words, "
         "once there are 100 chunks and whenever they have doubled since.",
     )
+
+
+def invalid_settings(error: SettingsError | ValidationError) -> str:
+    """Which variables cannot be used, and why, in one line without their values.
+
+    Other models than the settings raise the second error too; it is raised again for these.
+    """
+    if isinstance(error, SettingsError):
+        return " ".join(str(error).split())
+    if error.title != Settings.__name__:
+        raise error
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"RETRIEVAL_{str(each['loc'][0]).upper()}: {each['msg']}" for each in found)

@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -18,6 +19,7 @@ from hashlib import blake2b
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
 from retrieval import api_keys, database
@@ -41,6 +43,8 @@ class _Known:
     stored: StoredKey
     digest: bytes = field(repr=False)
     asked_at: float = field(default_factory=time.monotonic)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    is_noted: bool = False
 
     def is_recent(self) -> bool:
         return time.monotonic() - self.asked_at < REMEMBERED_SECONDS
@@ -56,6 +60,8 @@ class Authentication:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._digest_key = secrets.token_bytes(32)
         self._hashing = asyncio.Semaphore(CONCURRENT_HASHES)
+        # threads of its own: those of the event loop may be busy with models
+        self._hashers = ThreadPoolExecutor(CONCURRENT_HASHES, "api-keys")
         self._waiting = 0
         self._failures = FixedWindowRateLimiter(MemoryStorage())
         self._failures_allowed = RateLimitItemPerMinute(FAILURES_PER_MINUTE)
@@ -75,6 +81,9 @@ class Authentication:
         elif not known.is_recent():
             known = await self._ask_again(retriever, given, known, address)
         _check_current(known.stored.key)
+        if not known.is_noted:
+            known.is_noted = True
+            await _record_use(retriever, known.stored.key)
         return known.stored.key
 
     def _remembered(self, given: NewSecret) -> _Known | None:
@@ -102,14 +111,17 @@ class Authentication:
                     return known
                 self._check_failures(address)
                 stored = await _find(retriever, given.api_key_id)
-                key_hash = stored.key_hash if stored else None
-                right = await asyncio.to_thread(api_keys.is_secret, given.secret, key_hash)
+                right = await self._is_right(given.secret, stored.key_hash if stored else None)
+                if stored is None or not right:
+                    self._failures.hit(self._failures_allowed, address)
+                    raise _invalid()
+                return self._remember(given, stored)
         finally:
             self._waiting -= 1
-        if stored is None or not right:
-            self._failures.hit(self._failures_allowed, address)
-            raise _invalid()
-        return await self._remember(retriever, given, stored)
+
+    async def _is_right(self, secret: SecretStr, key_hash: str | None) -> bool:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._hashers, api_keys.is_secret, secret, key_hash)
 
     def _check_failures(self, address: str) -> None:
         if not self._failures.test(self._failures_allowed, address):
@@ -122,21 +134,22 @@ class Authentication:
     async def _ask_again(
         self, retriever: AsyncRetriever, given: NewSecret, known: _Known, address: str
     ) -> _Known:
-        stored = await _find(retriever, given.api_key_id)
-        if stored is None or stored.key_hash != known.stored.key_hash:
+        async with known.asking:
+            latest = self._remembered(given)
+            if latest is not None and latest.is_recent():
+                return latest  # another request asked
+            stored = await _find(retriever, given.api_key_id)
+            if stored is not None and stored.key_hash == known.stored.key_hash:
+                return self._remember(given, stored)
             self._known.pop(given.api_key_id, None)
-            return await self._verify_secret(retriever, given, address)
-        return await self._remember(retriever, given, stored)
+        return await self._verify_secret(retriever, given, address)
 
-    async def _remember(
-        self, retriever: AsyncRetriever, given: NewSecret, stored: StoredKey
-    ) -> _Known:
+    def _remember(self, given: NewSecret, stored: StoredKey) -> _Known:
         known = _Known(stored, self._digest(given))
         self._known[given.api_key_id] = known
         self._known.move_to_end(given.api_key_id)
         while len(self._known) > REMEMBERED_KEYS:
             self._known.popitem(last=False)
-        await _record_use(retriever, stored.key)
         return known
 
 

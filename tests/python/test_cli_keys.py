@@ -70,20 +70,20 @@ def test_no_keys(keys: Run) -> None:
     assert keys("list", "--json").json == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("create", "k", "--collection", "c"), "collection c does not exist"),
-        (("create", "k", "--scope", "admin", "--tenant", "acme"), "no tenant"),
-        (("create", "k", "--scope", "admin", "--collection", "a"), "for all collections"),
-        (("create", "k", "--requests-per-minute", "0"), "requests_per_minute must be between"),
-        (("create", ""), "key name '' is not usable"),
-        (("revoke", "retrieval_abcdefghij27_s3cr3t"), "no API key has this id"),
-    ],
-)
-def test_what_fails_leaves_no_key(keys: Run, arguments: tuple[str, ...], message: str) -> None:
-    failed = keys(*arguments)
-    assert message in failed.error and "s3cr3t" not in failed.err
+FAILING = {
+    ("create", "k", "--collection", "c"): "collection c does not exist",
+    ("create", "k", "--scope", "admin", "--tenant", "acme"): "no tenant",
+    ("create", "k", "--scope", "admin", "--collection", "a"): "for all collections",
+    ("create", "k", "--requests-per-minute", "0"): "requests_per_minute must be between",
+    ("create", ""): "key name '' is not usable",
+    ("revoke", "retrieval_abcdefghij27_s3cr3t"): "no API key has this id",
+}
+
+
+def test_what_fails_leaves_no_key(keys: Run) -> None:
+    for arguments, message in FAILING.items():
+        failed = keys(*arguments)
+        assert message in failed.error and "s3cr3t" not in failed.err
     assert keys("list", "--json").json == []
 
 
@@ -126,6 +126,21 @@ def test_without_authentication_on_loopback(
     assert cli("serve", "--host", host, "--no-authentication").code == 0
     ((app, where),) = served
     assert app.state.authentication is None and where["host"] == host
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RETRIEVAL_CORS_ORIGINS", '["*"]'),
+        ("RETRIEVAL_CORS_ORIGINS", "https://app.example"),
+        ("RETRIEVAL_AUTHENTICATION", "none"),
+    ],
+)
+def test_a_setting_that_cannot_be_used(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert name.removeprefix("RETRIEVAL_").lower() in cli("serve").error.lower()
 
 
 def test_with_authentication_anything_is_served(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:

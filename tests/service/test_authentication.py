@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from issued_keys import bearer, issue, key_id, refusal
+from pydantic import SecretStr
 from serving import serving
 from sqlalchemy import text
 from test_problems import assert_problem
@@ -139,13 +140,30 @@ def test_a_key_in_another_place(service: Service, reader: str, place: str) -> No
     assert_problem(service.send(request), 401, "unauthenticated")
 
 
-def test_a_wrong_secret_and_an_unknown_id_are_the_same(service: Service, reader: str) -> None:
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The hashes that secrets are compared with, as it happens."""
+    compared: list[str | None] = []
+    is_secret = api_keys.is_secret
+
+    def recorded(secret: SecretStr, key_hash: str | None) -> bool:
+        compared.append(key_hash)
+        return is_secret(secret, key_hash)
+
+    monkeypatch.setattr(api_keys, "is_secret", recorded)
+    return compared
+
+
+def test_a_wrong_secret_and_an_unknown_id_are_the_same(
+    service: Service, reader: str, hashed: list[str | None]
+) -> None:
     other = "0" if reader[-1] != "0" else "1"
     wrong = service.ask(reader[:-1] + other)
     assert assert_problem(wrong, 401, "unauthenticated") == "the API key is not valid"
     assert wrong.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     unknown = service.ask(api_keys.new_secret().key)
     assert refusal(unknown) == refusal(wrong)
+    assert len(hashed) == 2 and hashed[1] is None  # the work is the same
     assert service.ask(reader).status_code == 200
 
 
@@ -167,6 +185,27 @@ def test_a_revoked_key(service: Service, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(authentication, "REMEMBERED_SECONDS", 0)
     for _ in range(2):
         assert assert_problem(service.ask(key), 401, "unauthenticated") == "the API key was revoked"
+
+
+def test_one_request_asks_again_for_all(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = service.issue("read")
+    asked = []
+    find = authentication._find
+
+    async def recorded(retriever: AsyncRetriever, api_key_id: str) -> api_keys.StoredKey | None:
+        asked.append(api_key_id)
+        return await find(retriever, api_key_id)
+
+    async def verify() -> None:
+        verifying = authentication.Authentication()
+        async with AsyncRetriever(open_async_engine(service.database_url)) as retriever:
+            await verifying.verify(retriever, key, "")
+            verifying._known[key_id(key)].asked_at -= authentication.REMEMBERED_SECONDS
+            await asyncio.gather(*[verifying.verify(retriever, key, "") for _ in range(12)])
+
+    monkeypatch.setattr(authentication, "_find", recorded)
+    asyncio.run(verify())
+    assert asked == [key_id(key)] * 2
 
 
 def test_a_key_expires_at_its_time_though_it_is_remembered(service: Service) -> None:
@@ -196,12 +235,9 @@ def test_a_key_that_was_deleted(service: Service, monkeypatch: pytest.MonkeyPatc
     assert "not valid" in assert_problem(service.ask(key), 401, "unauthenticated")
 
 
-def test_a_secret_is_hashed_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashed = []
-    is_secret = api_keys.is_secret
-    monkeypatch.setattr(
-        api_keys, "is_secret", lambda *given: hashed.append(given) or is_secret(*given)
-    )
+def test_a_secret_is_hashed_once(
+    service: Service, hashed: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = service.issue("read")
     assert [service.ask(key).status_code for _ in range(3)] == [200] * 3
     monkeypatch.setattr(authentication, "REMEMBERED_SECONDS", 0)
@@ -398,13 +434,8 @@ def test_a_flood_of_keys_is_bounded(
 
 
 def test_the_same_new_key_many_times_at_once(
-    service: Service, within: Callable[..., list[httpx.Response]], monkeypatch: pytest.MonkeyPatch
+    service: Service, within: Callable[..., list[httpx.Response]], hashed: list[str | None]
 ) -> None:
-    hashed = []
-    is_secret = api_keys.is_secret
-    monkeypatch.setattr(
-        api_keys, "is_secret", lambda *given: hashed.append(given) or is_secret(*given)
-    )
     answers = within(*[service.issue("read")] * 10, together=True)
     assert {answer.status_code for answer in answers} == {200}
     assert len(hashed) <= authentication.CONCURRENT_HASHES
