@@ -386,6 +386,7 @@ create table retrieval.api_keys (
     last_used_at timestamptz,
     constraint api_keys_pkey primary key (api_key_id),
     constraint api_keys_scopes_check check (cardinality(scopes) > 0 and scopes <@ array['read', 'write', 'admin']),
+    constraint api_keys_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'),
     constraint api_keys_admin_check check ('admin' <> all (scopes) or all_collections and tenant = '')
 );
 create table retrieval.api_key_collections (
@@ -8217,8 +8218,9 @@ begin
         raise exception 'scopes must name at least one of %', array_to_string(known_scopes, ', ') using errcode = 'invalid_parameter_value';
     elsif cardinality(collections) = 0 then
         raise exception 'collections must name at least one; null are all, also later ones' using errcode = 'invalid_parameter_value';
-    elsif tenant is null then
-        raise exception 'tenant must not be null; '''' is what belongs to none' using errcode = 'invalid_parameter_value';
+    elsif tenant is null or octet_length(tenant) > 200 or tenant ~ '[[:cntrl:]]' then
+        raise exception 'tenant % is not usable: up to 200 bytes, no control character', coalesce(quote_literal(tenant), 'null')
+            using errcode = 'invalid_parameter_value';
     elsif expires_at <= now() then
         raise exception 'expires_at must be in the future, not %', expires_at using errcode = 'invalid_parameter_value';
     end if;

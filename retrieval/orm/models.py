@@ -471,6 +471,7 @@ class ApiKey(Base):
         CheckConstraint(
             "cardinality(scopes) > 0 and scopes <@ array['read', 'write', 'admin']", name="scopes"
         ),
+        CheckConstraint("octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'", name="tenant"),
         CheckConstraint("'admin' <> all (scopes) or all_collections and tenant = ''", name="admin"),
     )
 
