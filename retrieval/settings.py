@@ -1,12 +1,13 @@
 """Settings, read from the environment once, at the edges of the program."""
 
+import re
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 
 def _default_data_directory() -> Path:
@@ -14,6 +15,13 @@ def _default_data_directory() -> Path:
         # the platform's own folder has a blank in its name, which the embedded server does not take
         return Path.home() / ".local" / "share" / "retrieval"
     return Path(platformdirs.user_data_dir("retrieval", appauthor=False))
+
+
+def _check_origin(origin: str) -> str:
+    """An origin as browsers write it: "*" is none, and would open the service to every page."""
+    if not re.fullmatch(r"https?://[^/\s?#@*]+", origin):
+        raise ValueError("an origin looks like https://app.example, without a path and without *")
+    return origin.lower()
 
 
 class Settings(BaseSettings):
@@ -43,6 +51,11 @@ class Settings(BaseSettings):
     authentication: Literal["keys", "off"] = Field(
         default="keys",
         description="Whether the service asks for API keys; off only where it listens on loopback.",
+    )
+    cors_origins: tuple[Annotated[str, AfterValidator(_check_origin)], ...] = Field(
+        default=(),
+        description="Web pages of other origins that may call the service, as a JSON list such as "
+        '["https://app.example"]; without it, none.',
     )
     maximum_body_bytes: int = Field(
         default=64 * 1024 * 1024,
@@ -116,3 +129,16 @@ class Settings(BaseSettings):
         description="Whether ingestion finds out what a space should count beside the words, "
         "once there are 100 chunks and whenever they have doubled since.",
     )
+
+
+def invalid_settings(error: SettingsError | ValidationError) -> str:
+    """Which variables cannot be used, and why, in one line without their values.
+
+    Other models than the settings raise the second error too; it is raised again for these.
+    """
+    if isinstance(error, SettingsError):
+        return " ".join(str(error).split())
+    if error.title != Settings.__name__:
+        raise error
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"RETRIEVAL_{str(each['loc'][0]).upper()}: {each['msg']}" for each in found)

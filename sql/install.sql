@@ -122,5 +122,10 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir highlight.sql
 \ir estimate_space.sql
 \ir describe_space.sql
+\ir create_api_key.sql
+\ir list_api_keys.sql
+\ir find_api_key.sql
+\ir revoke_api_key.sql
+\ir record_api_key_use.sql
 \ir tenant_policies.sql
 \ir grant_roles.sql

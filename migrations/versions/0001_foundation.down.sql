@@ -19,7 +19,7 @@ end;
 $$;
 
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
+drop table retrieval.api_key_collections, retrieval.api_keys, retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
     retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
@@ -36,6 +36,12 @@ drop function if exists retrieval._grant_functions;
 drop function if exists retrieval._join_role;
 drop function if exists retrieval._create_role;
 drop function if exists retrieval._permissions;
+drop function if exists retrieval.record_api_key_use;
+drop function if exists retrieval.revoke_api_key;
+drop function if exists retrieval.find_api_key;
+drop function if exists retrieval.list_api_keys;
+drop function if exists retrieval._api_key_collections;
+drop function if exists retrieval.create_api_key;
 drop function if exists retrieval.describe_space;
 drop function if exists retrieval._separate_share;
 drop function if exists retrieval.estimate_space;

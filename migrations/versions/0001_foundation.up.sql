@@ -428,6 +428,36 @@ create table retrieval.attached_table_failures (
 );
 create index attached_table_failures_attached_table_id_index on retrieval.attached_table_failures (attached_table_id);
 
+-- Keys to the HTTP service. Whether one is for all collections is said, never inferred from having no grants: these go with their
+-- collections.
+create table retrieval.api_keys (
+    api_key_id text not null,
+    key_hash text not null,
+    name text not null,
+    scopes text[] not null,
+    all_collections boolean not null,
+    tenant text not null default '',
+    requests_per_minute integer,
+    created_at timestamptz not null default now(),
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    last_used_at timestamptz,
+    constraint api_keys_pkey primary key (api_key_id),
+    constraint api_keys_scopes_check check (cardinality(scopes) > 0 and scopes <@ array['read', 'write', 'admin']),
+    constraint api_keys_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'),
+    constraint api_keys_admin_check check ('admin' <> all (scopes) or all_collections and tenant = '')
+);
+create table retrieval.api_key_collections (
+    api_key_id text not null,
+    collection_id bigint not null,
+    constraint api_key_collections_pkey primary key (api_key_id, collection_id),
+    constraint api_key_collections_api_key_id_fkey foreign key (api_key_id)
+        references retrieval.api_keys on delete cascade,
+    constraint api_key_collections_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade
+);
+create index api_key_collections_collection_id_index on retrieval.api_key_collections (collection_id);
+
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
 
@@ -8522,6 +8552,159 @@ comment on function retrieval.describe_space(text, text, integer) is
 'What the vectors that the current tenant (the owner of the schema who is in no tenant: all of them) has in a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
 -- end
 
+
+-- begin sql/create_api_key.sql
+-- Keys to the HTTP service. The secret never gets here: the service's own program makes it, shows it once and gives its hash.
+--
+-- Which collections a key may use stands in a table of its own, by id: a grant ends with its collection, whatever is
+-- called like it later, and a key whose last grant has ended may use none. That it may use all is said, never inferred.
+create or replace function retrieval.create_api_key(
+    api_key_id text,
+    key_hash text,
+    name text,
+    scopes text[] default array['read'],
+    collections text[] default null,
+    tenant text default '',
+    requests_per_minute integer default null,
+    expires_at timestamptz default null)
+    returns void
+    language plpgsql
+as $$
+declare
+    known_scopes constant text[] := array['read', 'write', 'admin'];
+    scope text;
+begin
+    if api_key_id is null or api_key_id !~ '^[a-z2-7]{12}$' then
+        raise exception 'api_key_id must be 12 lower-case letters or digits from 2 to 7' using errcode = 'invalid_parameter_value';
+    elsif key_hash is null or key_hash !~ '^\$argon2id\$' then
+        -- not quoted: it might be the secret
+        raise exception 'key_hash must be an argon2id hash, never the secret itself' using errcode = 'invalid_parameter_value';
+    elsif coalesce(cardinality(scopes), 0) = 0 then
+        raise exception 'scopes must name at least one of %', array_to_string(known_scopes, ', ') using errcode = 'invalid_parameter_value';
+    elsif cardinality(collections) = 0 then
+        raise exception 'collections must name at least one; null are all, also later ones' using errcode = 'invalid_parameter_value';
+    elsif tenant is null or octet_length(tenant) > 200 or tenant ~ '[[:cntrl:]]' then
+        raise exception 'tenant % is not usable: up to 200 bytes, no control character', coalesce(quote_literal(tenant), 'null')
+            using errcode = 'invalid_parameter_value';
+    elsif expires_at <= now() then
+        raise exception 'expires_at must be in the future, not %', expires_at using errcode = 'invalid_parameter_value';
+    end if;
+    foreach scope in array scopes loop
+        perform retrieval._check_choice('scopes', scope, known_scopes);
+    end loop;
+    if 'admin' = any (scopes) and (collections is not null or tenant <> '') then
+        raise exception 'a key with the scope admin is for all collections and no tenant: it creates and drops what everybody uses'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_name('key', name);
+    perform retrieval._check_count('requests_per_minute', coalesce(requests_per_minute, 1), 1000000);
+
+    insert into retrieval.api_keys (api_key_id, key_hash, name, scopes, all_collections, tenant, requests_per_minute, expires_at)
+    values (create_api_key.api_key_id, create_api_key.key_hash, create_api_key.name,
+            array(select k from unnest(known_scopes) k where k = any (create_api_key.scopes)),
+            create_api_key.collections is null, create_api_key.tenant,
+            create_api_key.requests_per_minute, create_api_key.expires_at);
+    insert into retrieval.api_key_collections (api_key_id, collection_id)
+    select distinct create_api_key.api_key_id, (retrieval._collection(c)).collection_id
+    from unnest(create_api_key.collections) c;
+end;
+$$;
+
+comment on function retrieval.create_api_key(text, text, text, text[], text[], text, integer, timestamptz) is
+'Stores a key to the HTTP service under a public id: the argon2id hash of its secret, a name for people, scopes (read, write, admin; none includes another), the collections it may use (null: all, also later ones), the tenant that it reads and writes for ('''': what belongs to none), requests a minute (null: no limit) and when it expires (null: never). The command retrieval keys create makes the secret. 22023 for arguments that do not fit, 42704 for a collection that does not exist.';
+-- end
+
+-- begin sql/list_api_keys.sql
+create or replace function retrieval._api_key_collections(api_key retrieval.api_keys)
+    returns text[]
+    language sql stable
+begin atomic
+    select case when not (api_key).all_collections then array(
+        select c.name
+        from retrieval.api_key_collections g
+        join retrieval.collections c on c.collection_id = g.collection_id
+        where g.api_key_id = (api_key).api_key_id
+        order by c.name)
+    end;
+end;
+
+comment on function retrieval._api_key_collections(retrieval.api_keys) is
+'The names of the collections that a key may use, empty where those have been dropped; null where it may use all.';
+
+create or replace function retrieval.list_api_keys()
+    returns table (
+        api_key_id text, name text, scopes text[], collections text[], tenant text, requests_per_minute integer,
+        created_at timestamptz, expires_at timestamptz, revoked_at timestamptz, last_used_at timestamptz)
+    language sql stable
+begin atomic
+    select k.api_key_id, k.name, k.scopes, retrieval._api_key_collections(k), k.tenant, k.requests_per_minute,
+           k.created_at, k.expires_at, k.revoked_at, k.last_used_at
+    from retrieval.api_keys k
+    order by k.created_at, k.api_key_id;
+end;
+
+comment on function retrieval.list_api_keys() is
+'The keys of the HTTP service without their hashes, oldest first, revoked and expired ones too; collections are names, null where a key is for all. last_used_at is right to a minute and a half.';
+-- end
+
+-- begin sql/find_api_key.sql
+-- What the service checks a request against. Revoked and expired keys are found as well: who asks decides, after the secret.
+create or replace function retrieval.find_api_key(api_key_id text)
+    returns table (
+        key_hash text, name text, scopes text[], collections text[], tenant text, requests_per_minute integer,
+        expires_at timestamptz, revoked_at timestamptz, last_used_at timestamptz)
+    language sql stable
+begin atomic
+    select k.key_hash, k.name, k.scopes, retrieval._api_key_collections(k), k.tenant, k.requests_per_minute,
+           k.expires_at, k.revoked_at, k.last_used_at
+    from retrieval.api_keys k
+    where k.api_key_id = find_api_key.api_key_id;
+end;
+
+comment on function retrieval.find_api_key(text) is
+'A key of the HTTP service by its public id, with its hash; collections are names, null where the key is for all. No row where there is none.';
+-- end
+
+-- begin sql/revoke_api_key.sql
+create or replace function retrieval.revoke_api_key(api_key_id text)
+    returns timestamptz
+    language plpgsql
+as $$
+declare
+    since timestamptz;
+begin
+    update retrieval.api_keys k
+    set revoked_at = coalesce(k.revoked_at, now())
+    where k.api_key_id = revoke_api_key.api_key_id
+    returning k.revoked_at into since;
+    if not found then
+        -- not quoted: somebody may have given the whole key
+        raise exception 'no API key has this id'
+            using errcode = 'undefined_object', hint = 'Existing keys: select api_key_id, name from retrieval.list_api_keys();';
+    end if;
+    return since;
+end;
+$$;
+
+comment on function retrieval.revoke_api_key(text) is
+'Ends a key of the HTTP service for good and returns since when it has been revoked, for one revoked before the first time. Running services learn of it within 30 seconds. 42704 where no key has the id.';
+-- end
+
+-- begin sql/record_api_key_use.sql
+create or replace function retrieval.record_api_key_use(api_key_id text)
+    returns void
+    language sql
+begin atomic
+    update retrieval.api_keys k
+    set last_used_at = now()
+    where k.api_key_id = record_api_key_use.api_key_id
+      and (k.last_used_at is null or k.last_used_at < now() - interval '1 minute');
+end;
+
+comment on function retrieval.record_api_key_use(text) is
+'Notes that a key of the HTTP service was used just now; writes once a minute at most. Nothing happens where no key has the id.';
+-- end
+
 -- begin sql/tenant_policies.sql
 -- Row-level security, for whoever reads and writes the tables with SQL of his own: a role sees and writes what belongs to its
 -- tenant. The tables' owner passes, and with it the functions, which keep to the tenant themselves (see
@@ -8543,6 +8726,8 @@ alter table retrieval.attached_tables enable row level security;
 alter table retrieval.attached_table_failures enable row level security;
 alter table retrieval.embedding_cache enable row level security;
 alter table retrieval.context_cache enable row level security;
+alter table retrieval.api_keys enable row level security;
+alter table retrieval.api_key_collections enable row level security;
 
 drop policy if exists tenant on retrieval.documents;
 create policy tenant on retrieval.documents
@@ -8612,9 +8797,9 @@ begin atomic
     select p.granted_to, p.of_owner, string_to_array(p.functions, ' ')
     from (values
         ('retrieval_reader', true,
-         'boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches current_tenant diversify '
-         'document_search '
-         'estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search keyword_search '
+         'boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches current_tenant '
+         'diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search '
+         'keyword_search '
          'late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks packed_tokens passages recommend '
          'recommend_documents semantic_search sparse_search'),
         ('retrieval_reader', false,
@@ -8625,17 +8810,17 @@ begin atomic
          'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
          'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
         ('retrieval_owner', true,
-         'activate_space bind_role claim_jobs create_collection create_space describe_space drop_metadata_index drop_orphans drop_query_adapter '
-         'drop_space export_embeddings export_sparse_embeddings export_token_embeddings extend_jobs fail_job finish_jobs '
-         'index_metadata index_statements job_chunks measure_recall refresh_statistics release_jobs resume_space retire_space '
-         'retry_jobs rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking '
+         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space drop_metadata_index '
+         'drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings export_token_embeddings extend_jobs fail_job find_api_key finish_jobs '
+         'index_metadata index_statements job_chunks list_api_keys measure_recall record_api_key_use refresh_statistics release_jobs resume_space retire_space '
+         'retry_jobs revoke_api_key rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking '
          'set_search_options statistics_drift trim_context_cache unbind_role'),
         -- those of the caller's table, or of the caller's sessions
         ('retrieval_owner', false,
          'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),
         (null, true,
          '_check_text_config _copy_document _copy_text_config _count_chunks _enqueue_inserted _follow_content _follow_table '
-         '_forget_chunks _forget_embeddings')) p(granted_to, of_owner, functions);
+         '_forget_chunks _forget_embeddings _keeps_every_tenant')) p(granted_to, of_owner, functions);
 end;
 
 comment on function retrieval._permissions() is

@@ -6,6 +6,8 @@ Exit code 0: done; 1: failed, with one line that says why; 2: wrong usage.
 import sys
 
 import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from retrieval.cli import (
     answer,
@@ -16,6 +18,7 @@ from retrieval.cli import (
     demo,
     ingest,
     jobs,
+    keys,
     recommend,
     search,
     serve,
@@ -24,6 +27,7 @@ from retrieval.cli import (
     worker,
 )
 from retrieval.errors import RetrievalError
+from retrieval.settings import invalid_settings
 
 app = typer.Typer(
     name="retrieval",
@@ -45,6 +49,7 @@ app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)
 app.add_typer(jobs.app, name="jobs")
 app.command()(database.doctor)
@@ -58,6 +63,9 @@ def main() -> None:
         app(prog_name="retrieval")
     except RetrievalError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except (SettingsError, ValidationError) as error:
+        print(f"error: {invalid_settings(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -12,6 +12,8 @@ from retrieval.orm.embeddings import (
 from retrieval.orm.functions import call
 from retrieval.orm.hybrid import LEGS, document_search, explain_search, hybrid_search
 from retrieval.orm.models import (
+    ApiKey,
+    ApiKeyCollection,
     AttachedTable,
     AttachedTableFailure,
     Base,
@@ -67,6 +69,8 @@ from retrieval.orm.tenancy import of_current_tenant
 
 __all__ = [
     "LEGS",
+    "ApiKey",
+    "ApiKeyCollection",
     "AttachedTable",
     "AttachedTableFailure",
     "Base",

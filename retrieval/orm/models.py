@@ -504,3 +504,46 @@ class AttachedTableFailure(Base):
     sqlstate: Mapped[str]
     message: Mapped[str]
     failed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class ApiKey(Base):
+    """A key to the HTTP service; who holds its secret may do what its scopes say."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        PrimaryKeyConstraint("api_key_id"),
+        CheckConstraint(
+            "cardinality(scopes) > 0 and scopes <@ array['read', 'write', 'admin']", name="scopes"
+        ),
+        CheckConstraint("octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'", name="tenant"),
+        CheckConstraint("'admin' <> all (scopes) or all_collections and tenant = ''", name="admin"),
+    )
+
+    api_key_id: Mapped[str]
+    key_hash: Mapped[str]
+    name: Mapped[str]
+    scopes: Mapped[list[str]]
+    all_collections: Mapped[bool]
+    tenant: Mapped[str] = mapped_column(server_default="")
+    requests_per_minute: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class ApiKeyCollection(Base):
+    """A collection that a key to the service may use."""
+
+    __tablename__ = "api_key_collections"
+    __table_args__ = (
+        PrimaryKeyConstraint("api_key_id", "collection_id"),
+        ForeignKeyConstraint(["api_key_id"], ["retrieval.api_keys.api_key_id"], ondelete="cascade"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        Index(None, "collection_id"),
+    )
+
+    api_key_id: Mapped[str]
+    collection_id: Mapped[int]

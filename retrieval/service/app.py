@@ -5,12 +5,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 import retrieval
 from retrieval.search import AsyncRetriever
+from retrieval.service.authentication import announce_missing_key
 from retrieval.service.body_limit import BodyLimit
+from retrieval.service.described_security import describe_security
 from retrieval.service.problems import PROBLEM_MEDIA_TYPE, install_problem_handlers
 from retrieval.service.routes import routers
+from retrieval.service.security import install_security
+from retrieval.service.security_headers import SecurityHeaders
 from retrieval.settings import Settings
 
 TAGS = [
@@ -27,9 +32,15 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI description."""
         if self.openapi_schema is None:
-            _mark_problems(super().openapi())
+            description = super().openapi()
+            describe_security(description)
+            _mark_problems(description)
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What a request goes through; the headers are outermost, to be on every failure too."""
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
@@ -44,6 +55,8 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
             yield
             return
         async with await AsyncRetriever.open() as app.state.retriever:
+            if app.state.authentication is not None:
+                await announce_missing_key(app.state.retriever)
             yield
 
     app = Service(
@@ -53,9 +66,13 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
+    settings = Settings()
     app.state.retriever = retriever
-    app.add_middleware(BodyLimit, maximum_bytes=Settings().maximum_body_bytes)
+    app.add_middleware(BodyLimit, maximum_bytes=settings.maximum_body_bytes)
+    install_security(app, settings)
     install_problem_handlers(app)
     for router in routers:
         app.include_router(router)

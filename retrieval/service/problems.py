@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
@@ -45,11 +45,15 @@ _ERRORS: dict[type[errors.RetrievalError], Kind] = {
 }
 _STATUSES: dict[int, Kind] = {
     400: Kind("malformed-request", 400, "The request cannot be read"),
+    401: Kind("unauthenticated", 401, "A valid API key is needed"),
+    403: Kind("forbidden", 403, "The request is not allowed"),
     404: Kind("unknown-path", 404, "Nothing is served at this path"),
     405: Kind("method-not-allowed", 405, "The path does not take this method"),
     413: Kind("content-too-large", 413, "The body is too large"),
     415: Kind("unsupported-media-type", 415, "The body must be JSON"),
     422: INVALID_INPUT,
+    429: Kind("too-many-requests", 429, "Too many requests"),
+    503: Kind("overloaded", 503, "The service is busy"),
 }
 # Their own messages name hosts, users or tables; those belong into the log.
 _CLOSED = {
@@ -121,12 +125,14 @@ def install_problem_handlers(app: FastAPI) -> None:
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can fail in these ways, and in those of every route."""
     described = {
-        403: "Not permitted to the role that the request runs as",
+        401: "No API key, or one that is not valid",
+        403: "The API key lacks the scope, or the role the right, that is needed",
         404: "No such collection, space or document",
         409: "Taken, not ready, or of another model",
         413: "The body is too large",
         415: "The body must be JSON",
         422: "The request cannot be used as it is; the detail names the field",
+        429: "Too many requests; the header Retry-After says when to come back",
         500: "The service failed",
         503: "The database or the model is unavailable",
     }
@@ -134,6 +140,13 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"model": Problem, "description": described.get(status, status_kind(status).title)}
         for status in sorted({*statuses, 500, 503})
     }
+
+
+async def answer_error(request: Request, error: HTTPException | errors.RetrievalError) -> Response:
+    """The problem for an error that middleware met, where no handler is called."""
+    if isinstance(error, HTTPException):
+        return await _http_error(request, error)
+    return await _retrieval_error(request, error)
 
 
 async def _retrieval_error(request: Request, error: errors.RetrievalError) -> ProblemResponse:

@@ -10,6 +10,12 @@ from serving import serving
 from retrieval.service import create_app
 
 
+@pytest.fixture(autouse=True)
+def without_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Applications that a test makes ask for no keys; the tests of these say otherwise."""
+    monkeypatch.setenv("RETRIEVAL_AUTHENTICATION", "off")
+
+
 @contextmanager
 def handbook(database_url: str) -> Iterator[httpx.Client]:
     """A client of a service that opened its retriever itself, with the collection `handbook`."""

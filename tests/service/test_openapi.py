@@ -79,3 +79,14 @@ def test_fields_have_their_public_names(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
     assert "metadata" in schemas["Document"]["properties"]
     assert schemas["Search"]["additionalProperties"] is False
+
+
+def test_every_operation_of_the_api_says_which_key_it_needs(description: dict[str, Any]) -> None:
+    assert description["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
+    for route, operation in operations(description).items():
+        if "/v1/" not in route:
+            continue
+        ((_, (scope,)),) = operation["security"][0].items()
+        assert scope in ("read", "write", "admin")
+        assert f"Needs an API key with the scope `{scope}`." in operation["description"]
+        assert {"401", "403", "429"} <= set(operation["responses"])

@@ -157,7 +157,10 @@ def ask(retriever: AsyncRetriever, *paths: str) -> list[httpx.Response]:
 
     async def asked() -> list[httpx.Response]:
         transport = httpx.ASGITransport(create_app(retriever), raise_app_exceptions=False)
-        async with retriever, httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+        async with (
+            retriever,
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+        ):
             return [await client.get(path) for path in paths]
 
     return asyncio.run(asked())

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from retrieval.embedding import create_embedder
-from retrieval.service.dependencies import Administering, CollectionName, Reading
+from retrieval.service.dependencies import Administering, CollectionName, Granted, Reading
 from retrieval.service.problems import problem_responses
 from retrieval.service.schemas import Collection, CollectionList, CreatedCollection, NewCollection
 from retrieval.service.strict_route import StrictRoute
@@ -17,9 +17,9 @@ router = APIRouter(tags=["collections"], route_class=StrictRoute)
     summary="List the collections",
     responses=problem_responses(),
 )
-async def list_collections(retriever: Reading) -> CollectionList:
-    """Every collection with its size and model, by name."""
-    found = await retriever.collections()
+async def list_collections(retriever: Reading, granted: Granted) -> CollectionList:
+    """Every collection with its size and model, by name; of those that the key may use."""
+    found = [each for each in await retriever.collections() if granted.allows(each.name)]
     return CollectionList(collections=[Collection.model_validate(each) for each in found])
 
 
