@@ -1,8 +1,8 @@
 """The log of a process that runs for long: a line for each event, as text or as JSON.
 
-Never a text of a document or a query, nor a key. So of an exception no more is written than is known
-to quote none of them: where it was raised, of which type it is, and a message where that is this
-package's own or tells of the state of a server.
+Never a text of a document or a query, nor a key. So of an exception no more is written than is
+known to quote none of them: where it was raised, of which type it is, and a message where that is
+this package's own or tells of the state of a server.
 """
 
 import json
@@ -35,10 +35,10 @@ class Event:
     """What happened, with values; None is left out, and an exception is described."""
 
     def __init__(self, event: str, **values: Any) -> None:
-        given = {"event": event, **{name: each for name, each in values.items() if each is not None}}
         self.values: Mapping[str, Any] = {
             name: describe(value) if isinstance(value, BaseException) else value
-            for name, value in given.items()
+            for name, value in {"event": event, **values}.items()
+            if value is not None
         }
 
     def __str__(self) -> str:

@@ -91,7 +91,8 @@ class Searches:
 
     def _rows_once(self, request: SearchRequest, build: Build) -> Steps[list[Any]]:
         queries = yield from query_steps(request, self.spaces)
-        return (yield from observed_rows(build(request, queries), request))
+        only_leg = request.only_leg if build is search_statement else None
+        return (yield from observed_rows(build(request, queries), request, only_leg))
 
 
 def rows(statement: Select[Any]) -> Steps[list[Any]]:

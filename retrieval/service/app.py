@@ -5,10 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 import retrieval
 from retrieval.search import AsyncRetriever
 from retrieval.service.body_limit import BodyLimit
+from retrieval.service.observation import Observation
+from retrieval.service.operations import Operations
 from retrieval.service.problems import PROBLEM_MEDIA_TYPE, install_problem_handlers
 from retrieval.service.routes import routers
 from retrieval.settings import Settings
@@ -31,6 +34,10 @@ class Service(FastAPI):
         assert self.openapi_schema is not None
         return self.openapi_schema
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """All middleware, watched from outside."""
+        return Observation(super().build_middleware_stack(), self.state.operations.observer)
+
 
 def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
     """The service over the caller's retriever, or over one opened from the settings.
@@ -38,13 +45,19 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
     A retriever that is given stays the caller's to close.
     """
 
+    settings = Settings()
+    operations = Operations(settings)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if retriever is not None:
-            yield
+            async with operations.running(retriever):
+                yield
             return
-        async with await AsyncRetriever.open() as app.state.retriever:
-            yield
+        async with await AsyncRetriever.open() as opened:
+            app.state.retriever = opened
+            async with operations.running(opened):
+                yield
 
     app = Service(
         title="retrieval",
@@ -53,9 +66,12 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # see tracing.py
     )
     app.state.retriever = retriever
-    app.add_middleware(BodyLimit, maximum_bytes=Settings().maximum_body_bytes)
+    app.state.operations = operations
+    app.state.statement_timeout = settings.statement_timeout_seconds
+    app.add_middleware(BodyLimit, maximum_bytes=settings.maximum_body_bytes)
     install_problem_handlers(app)
     for router in routers:
         app.include_router(router)

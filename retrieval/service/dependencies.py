@@ -12,9 +12,13 @@ def _retriever(request: Request) -> AsyncRetriever:
     return retriever
 
 
+def _reading(request: Request) -> AsyncRetriever:
+    return _retriever(request).with_statement_timeout(request.app.state.statement_timeout)
+
+
 # for health checks; every other route takes one of the three below, which say what it needs
 OpenRetriever = Annotated[AsyncRetriever, Depends(_retriever)]
-Reading = Annotated[AsyncRetriever, Depends(_retriever)]
+Reading = Annotated[AsyncRetriever, Depends(_reading)]
 Writing = Annotated[AsyncRetriever, Depends(_retriever)]
 Administering = Annotated[AsyncRetriever, Depends(_retriever)]
 CollectionName = Annotated[str, Path(description="The collection's name.", examples=["handbook"])]

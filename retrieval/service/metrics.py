@@ -1,7 +1,7 @@
 """What the service measures, in the form of Prometheus.
 
-No label holds a name that a user chose: neither of a collection nor of a tenant, as there may be many
-of both. Each application has a registry of its own.
+No label holds a name that a user chose: neither of a collection nor of a tenant, as there may be
+many of both. Each application has a registry of its own.
 """
 
 import time
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    GCCollector,
     Gauge,
+    GCCollector,
     Histogram,
     Info,
     PlatformCollector,
@@ -43,9 +43,7 @@ class Metrics:
             "Time from a request to the end of its answer.",
             ("method", "route", "status"),
         )
-        self.requests_in_flight = self._gauge(
-            "retrieval_requests_in_flight", "Requests under way."
-        )
+        self.requests_in_flight = self._gauge("retrieval_requests_in_flight", "Requests under way.")
         self.requests_shed = self._counter(
             "retrieval_requests_shed_total", "Requests refused for too much load.", ("reason",)
         )
@@ -103,8 +101,6 @@ class Metrics:
         match stage:
             case "search":
                 self.searches.labels(legs).observe(seconds)
-                if "+" not in legs:
-                    self.legs.labels(legs).observe(seconds)
             case "rerank":
                 self.legs.labels("rerank").observe(seconds)
             case "embed_queries":

@@ -71,7 +71,8 @@ class Observation:
         tracing = self.observer.tracing
         metrics = self.observer.metrics
         span: AbstractContextManager[Any] = tracing.request(scope) if tracing else nullcontext()
-        with observed_by(self.observer), span as traced, metrics.requests_in_flight.track_inprogress():
+        in_flight = metrics.requests_in_flight.track_inprogress()
+        with observed_by(self.observer), in_flight, span as traced:
             try:
                 await self.app(scope, receive, answer.send)
             except Exception as error:

@@ -15,14 +15,13 @@ class PoolCollector(Collector):
         self.engines: dict[str, AsyncEngine] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        size = GaugeMetricFamily(
-            "retrieval_pool_size", "Connections that the pool keeps.", labels=["database"]
-        )
-        used = GaugeMetricFamily(
-            "retrieval_pool_checked_out", "Connections in use.", labels=["database"]
-        )
-        beyond = GaugeMetricFamily(
-            "retrieval_pool_overflow", "Connections beyond those that it keeps.", labels=["database"]
+        size, used, beyond = (
+            GaugeMetricFamily(f"retrieval_pool_{name}", documentation, labels=["database"])
+            for name, documentation in (
+                ("size", "Connections that the pool keeps."),
+                ("checked_out", "Connections in use."),
+                ("overflow", "Connections beyond those that it keeps."),
+            )
         )
         for name, engine in self.engines.items():
             pool = engine.pool

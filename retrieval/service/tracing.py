@@ -1,7 +1,7 @@
 """Traces for OpenTelemetry, where it is installed and asked for.
 
-The spans are made here rather than by the instrumentations of FastAPI and SQLAlchemy, which write the
-messages of exceptions and the queries of URLs into spans: those quote documents.
+The spans are made here rather than by the instrumentations of FastAPI and SQLAlchemy, which write
+the messages of exceptions and the queries of URLs into spans: those quote documents.
 """
 
 import logging

@@ -295,9 +295,7 @@ def test_jobs_are_read_in_other_ways(retriever: Retriever, database_url: str) ->
         assert session.scalars(select(orm.FinishedJobs)).one().chunks == 2
 
 
-def test_commands(
-    command: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands(command: Run, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Retriever.open(database_url) as retriever:
         retriever.create_collection("handbook", embedder=HashingEmbedder())
         assert "nothing waits" in command("jobs").err
