@@ -8,10 +8,10 @@ this package's own or tells of the state of a server.
 import json
 import logging
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from traceback import format_tb
 from typing import Any, TextIO
 
 from retrieval import errors
@@ -81,45 +81,44 @@ def described_traceback(error: BaseException) -> str:
     """Where an exception and those behind it were raised, the first one first."""
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     lines = [described_traceback(before)] if before is not None else []
-    lines += ["".join(traceback.format_tb(error.__traceback__)).rstrip(), describe(error)]
+    lines += ["".join(format_tb(error.__traceback__)).rstrip(), describe(error)]
     if isinstance(error, BaseExceptionGroup):
         lines += [described_traceback(each) for each in error.exceptions]
     return "\n".join(line for line in lines if line)
 
 
-class _Formatter(logging.Formatter):
-    """What the two forms share."""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        moment = datetime.fromtimestamp(record.created).astimezone()
-        return moment.isoformat(timespec="milliseconds")
-
-    def formatException(self, ei: Any) -> str:
-        return described_traceback(ei[1]) if ei[1] is not None else ""
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
 
 
-class TextFormatter(_Formatter):
+def _traceback(record: logging.LogRecord) -> str | None:
+    """Made anew: what the record holds as text another formatter has written, with messages."""
+    error = record.exc_info[1] if record.exc_info else None
+    return described_traceback(error) if error is not None else None
+
+
+class TextFormatter(logging.Formatter):
     """`time=… level=… event=…`; a traceback follows on lines of its own."""
 
-    def __init__(self) -> None:
-        super().__init__("time=%(asctime)s level=%(levelname)s %(message)s")
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"time={_time(record)} level={record.levelname} {record.getMessage()}"
+        traceback = _traceback(record)
+        return f"{line}\n{traceback}" if traceback else line
 
 
-class JsonFormatter(_Formatter):
+class JsonFormatter(logging.Formatter):
     """One object a line: time, level, logger, and the values of the event or its message."""
 
     def format(self, record: logging.LogRecord) -> str:
+        of_event = isinstance(record.msg, Event)
         said: dict[str, Any] = {
-            "time": self.formatTime(record),
+            "time": _time(record),
             "level": record.levelname,
             "logger": record.name,
+            **(record.msg.values if of_event else {"message": record.getMessage()}),
         }
-        if isinstance(record.msg, Event):
-            said |= record.msg.values
-        else:
-            said["message"] = record.getMessage()
-        if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
+        if (traceback := _traceback(record)) is not None:
+            said["traceback"] = traceback
         return json.dumps(said, ensure_ascii=False, default=str)
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from retrieval import orm
 from retrieval.embedding import create_embedder
 from retrieval.embedding.spaces import KnownSpaces
-from retrieval.errors import RetrievalError
 from retrieval.settings import Settings
 from retrieval.steps import Compute, Query, Steps
 
@@ -26,7 +25,7 @@ class LoadedModel:
 
     model: str
     is_default: bool
-    error: RetrievalError | None = None
+    error: Exception | None = None
 
 
 def load_models_steps(known_spaces: KnownSpaces) -> Steps[list[LoadedModel]]:
@@ -39,13 +38,12 @@ def load_models_steps(known_spaces: KnownSpaces) -> Steps[list[LoadedModel]]:
 def spaces_statement() -> Select[Any]:
     """One active space for each model, in each form that it is used in."""
     space = orm.Space.__table__.c
-    model = (space.model, space.kind, space.dimensions, space.signature)
-    return (
-        select(*space)
-        .distinct(*model)
+    first = (
+        select(func.min(space.space_id))
         .where(space.state == "active")
-        .order_by(*model, space.space_id)
+        .group_by(space.model, space.kind, space.dimensions, space.signature)
     )
+    return select(*space).where(space.space_id.in_(first)).order_by(space.space_id)
 
 
 def _spaces(connection: Connection) -> Sequence[Any]:
@@ -57,7 +55,7 @@ def _loaded(known_spaces: KnownSpaces, rows: Sequence[Any]) -> list[LoadedModel]
     if not rows:
         try:
             default.embed_query(PROBE)
-        except RetrievalError as error:
+        except Exception as error:
             return [LoadedModel(default.model, True, error)]
         known_spaces.remember(default)
         return [LoadedModel(default.model, True)]
@@ -67,6 +65,6 @@ def _loaded(known_spaces: KnownSpaces, rows: Sequence[Any]) -> list[LoadedModel]
 def _load(known_spaces: KnownSpaces, row: Any, is_default: bool) -> LoadedModel:
     try:
         known_spaces.known(row).embedder.embed_query(PROBE)
-    except RetrievalError as error:
+    except Exception as error:  # whatever a library meets in a model
         return LoadedModel(row.model, is_default, error)
     return LoadedModel(row.model, is_default)

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 import retrieval
 from retrieval.search import AsyncRetriever
+from retrieval.service.abandonment import Abandonment
 from retrieval.service.body_limit import BodyLimit
 from retrieval.service.observation import Observation
 from retrieval.service.operations import Operations
@@ -72,6 +73,7 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
     app.state.operations = operations
     app.state.statement_timeout = settings.statement_timeout_seconds
     app.add_middleware(BodyLimit, maximum_bytes=settings.maximum_body_bytes)
+    app.add_middleware(Abandonment)
     install_problem_handlers(app)
     for router in routers:
         app.include_router(router)

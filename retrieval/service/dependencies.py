@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from retrieval.search import AsyncRetriever
+from retrieval.service.abandonment import READS_ONLY
 
 
 def _retriever(request: Request) -> AsyncRetriever:
@@ -13,6 +14,7 @@ def _retriever(request: Request) -> AsyncRetriever:
 
 
 def _reading(request: Request) -> AsyncRetriever:
+    setattr(request.state, READS_ONLY, True)
     return _retriever(request).with_statement_timeout(request.app.state.statement_timeout)
 
 

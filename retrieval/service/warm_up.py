@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from retrieval.errors import RetrievalError
-from retrieval.logs import Event
+from retrieval.logs import Event, described_traceback
 from retrieval.search import AsyncRetriever
 from retrieval.search.loaded_models import LoadedModel
 from retrieval.worker.backoff import Backoff
@@ -35,8 +34,9 @@ class WarmUp:
         while not self.is_done:
             try:
                 self._take(await retriever.load_models())
-            except RetrievalError as error:  # of the database
-                logger.warning(Event("not_warmed_up", error=error))
+            except Exception as error:  # of the database, or whatever a library meets in a model
+                where = described_traceback(error)
+                logger.warning(Event("not_warmed_up", error=error, traceback=where))
             if not self.is_done:
                 await asyncio.sleep(waits.fail())
 
