@@ -1,5 +1,6 @@
 """Watches every request: its id, its line in the log, its metrics and its trace."""
 
+import asyncio
 import logging
 import random
 import re
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retrieval.logs import Event, described_traceback
 from retrieval.observing import Observer, Stage, observed_by
 from retrieval.service.metrics import Metrics
+from retrieval.service.problems import SHUTTING_DOWN, problem_response
 from retrieval.service.tracing import Tracing
 
 REQUEST_ID = "x-request-id"
@@ -75,6 +77,10 @@ class Observation:
         with observed_by(self.observer), in_flight, span as traced:
             try:
                 await self.app(scope, receive, answer.send)
+            except asyncio.CancelledError:  # by the server, which is being stopped
+                if answer.status != NOT_ANSWERED:
+                    raise
+                await self._refuse(scope, receive, answer)
             except Exception as error:
                 # the client has its problem by now, or an answer that ends too early
                 values = {"request_id": answer.request_id, "error": error}
@@ -86,6 +92,13 @@ class Observation:
                 if tracing:
                     tracing.answered(traced, *named, answer.request_id)
                 self._log(answer, seconds)
+
+    async def _refuse(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()
+        detail = "the service is being stopped, and the request took too long"
+        await problem_response(SHUTTING_DOWN, detail, scope)(scope, receive, answer.send)
 
     def _log(self, answer: "_Answer", seconds: float) -> None:
         level = logging.DEBUG if answer.route in _PROBES else logging.INFO

@@ -31,6 +31,8 @@ class Kind(NamedTuple):
 
 
 INTERNAL_ERROR = Kind("internal-error", 500, "The service failed")
+SHUTTING_DOWN = Kind("shutting-down", 503, "The service is being stopped")
+MODEL_UNAVAILABLE = Kind("model-unavailable", 503, "The model is unavailable")
 INVALID_INPUT = Kind("invalid-input", 422, "The request cannot be used as it is")
 
 _ERRORS: dict[type[errors.RetrievalError], Kind] = {
@@ -42,7 +44,7 @@ _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.SchemaMismatch: Kind("schema-mismatch", 503, "The database's schema does not fit"),
     errors.DatabaseTimeout: Kind("database-timeout", 504, "The database took too long"),
     errors.DatabaseUnavailable: Kind("database-unavailable", 503, "The database is unavailable"),
-    errors.ModelUnavailable: Kind("model-unavailable", 503, "The model is unavailable"),
+    errors.ModelUnavailable: MODEL_UNAVAILABLE,
     errors.RetrievalError: INTERNAL_ERROR,
 }
 _STATUSES: dict[int, Kind] = {

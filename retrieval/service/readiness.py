@@ -8,12 +8,10 @@ from retrieval import database
 from retrieval.errors import DatabaseUnavailable
 from retrieval.search import AsyncRetriever
 from retrieval.service.operations import Operations
-from retrieval.service.problems import Kind
+from retrieval.service.problems import MODEL_UNAVAILABLE, SHUTTING_DOWN, Kind
 
 PATIENCE = 5.0
 
-SHUTTING_DOWN = Kind("shutting-down", 503, "The service is being stopped")
-MODEL_UNAVAILABLE = Kind("model-unavailable", 503, "The model is unavailable")
 INDEX_INVALID = Kind("index-invalid", 503, "An index of the database is not valid")
 
 # one that somebody builds at this moment is not valid yet, and its table is locked meanwhile
