@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,14 +19,14 @@ from serving import serving
 from sqlalchemy.ext.asyncio import create_async_engine
 from test_problems import assert_problem
 
-from retrieval import AsyncRetriever, HashingEmbedder, ModelUnavailable
+from retrieval import AsyncRetriever, ConfigurationError, HashingEmbedder, ModelUnavailable
 from retrieval.database import open_async_engine
 from retrieval.embedding import hashing
 from retrieval.logs import logging_to
 from retrieval.service import create_app
 from retrieval.service.backlog import Backlog
 from retrieval.service.metrics import Metrics
-from retrieval.service.tracing import Tracing
+from retrieval.service.tracing import ENDPOINTS, Tracing, open_tracing
 
 CANARY = "canary7291"
 SEARCH = "/v1/collections/handbook/search"
@@ -400,6 +401,23 @@ def test_a_pool_without_a_free_connection(database_url: str) -> None:
 
 
 # Traces
+
+
+def test_traces_are_sent_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ENDPOINTS:
+        monkeypatch.delenv(name, raising=False)
+    assert open_tracing() is None
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    assert open_tracing() is None  # not installed
+    monkeypatch.setenv("RETRIEVAL_OPENTELEMETRY", "on")
+    with pytest.raises(ConfigurationError, match=r"retrieval\[opentelemetry\]"):
+        open_tracing()
+    monkeypatch.delitem(sys.modules, "opentelemetry.sdk.trace")
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    tracing = open_tracing()
+    assert tracing is not None
+    tracing.close()
 
 
 def test_traces(database_url: str) -> None:
