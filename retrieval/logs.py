@@ -110,13 +110,15 @@ class JsonFormatter(logging.Formatter):
     """One object a line: time, level, logger, and the values of the event or its message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        of_event = isinstance(record.msg, Event)
         said: dict[str, Any] = {
             "time": _time(record),
             "level": record.levelname,
             "logger": record.name,
-            **(record.msg.values if of_event else {"message": record.getMessage()}),
         }
+        if isinstance(record.msg, Event):
+            said |= record.msg.values
+        else:
+            said["message"] = record.getMessage()
         if (traceback := _traceback(record)) is not None:
             said["traceback"] = traceback
         return json.dumps(said, ensure_ascii=False, default=str)
