@@ -4,6 +4,7 @@
     ├── ConfigurationError        a setting or argument of the program itself is wrong
     ├── DatabaseError             the database cannot be used as it is
     │   ├── DatabaseUnavailable   no server answers at the address
+    │   ├── DatabaseTimeout       a statement took longer than it may
     │   ├── UnsupportedDatabase   PostgreSQL or pgvector is missing something that is needed
     │   └── SchemaMismatch        the schema is absent, older or newer than this package
     ├── InvalidInput              an argument, filter or query that cannot be used
@@ -34,6 +35,10 @@ class DatabaseError(RetrievalError):
 
 class DatabaseUnavailable(DatabaseError):
     """No server answers at the address."""
+
+
+class DatabaseTimeout(DatabaseError):
+    """A statement took longer than it may, or waited too long for another one."""
 
 
 class UnsupportedDatabase(DatabaseError):

@@ -62,6 +62,51 @@ class Settings(BaseSettings):
         gt=0,
         description="The largest body of a request that the service takes.",
     )
+    warm_up: bool = Field(
+        default=True,
+        description="Whether the service loads the models of active spaces when it starts, and is "
+        "ready only then.",
+    )
+    statement_timeout_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="How long the database may work on a statement of a request that only reads; "
+        "0 is without end.",
+    )
+    connect_timeout_seconds: int = Field(
+        default=10, ge=1, description="How long to wait for a connection to the database."
+    )
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="How long the service still takes requests after SIGTERM, while /readyz says "
+        "that it will not.",
+    )
+    shutdown_seconds: int = Field(
+        default=20,
+        gt=0,
+        description="How long requests under way may then still take.",
+    )
+    measured_searches: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="The share of hybrid searches of which the time of each leg is read for "
+        "/metrics.",
+    )
+    opentelemetry: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether the service sends traces; auto: where OTEL_EXPORTER_OTLP_ENDPOINT or "
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set.",
+    )
+    log_format: Literal["text", "json"] | None = Field(
+        default=None,
+        description="Form of the log of service and worker; without it text on a terminal, else "
+        "json.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least important lines that the log holds."
+    )
     maximum_document_bytes: int = Field(
         default=32 * 1024 * 1024,
         gt=0,

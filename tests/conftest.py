@@ -9,7 +9,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -45,6 +45,15 @@ class Server:
     def stop(self) -> None:
         """Stop it and remove its data."""
         self._server.cleanup()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let there be no server for a while; whoever is connected is cut off."""
+        self._server.stop()
+        try:
+            yield
+        finally:
+            self._server.start()
 
     @property
     def binaries(self) -> Path:

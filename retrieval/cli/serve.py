@@ -22,10 +22,11 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the HTTP API; its description is at /docs. Keys to it: `retrieval keys create`."""
-    import uvicorn
-
+    from retrieval.logs import logging_to
+    from retrieval.search import Retriever
     from retrieval.service import create_app
     from retrieval.service.loopback import is_loopback
+    from retrieval.service.server import run_server
 
     if (no_authentication or Settings().authentication == "off") and not is_loopback(host):
         allowed = "127.0.0.1, ::1 or localhost"
@@ -38,4 +39,6 @@ def serve(
         os.environ["RETRIEVAL_AUTHENTICATION"] = "off"
     if database_url is not None:
         os.environ["RETRIEVAL_DATABASE_URL"] = database_url
-    uvicorn.run(create_app(), host=host, port=port)
+    Retriever.open().close()  # what is wrong with the database is said in one line
+    with logging_to():
+        run_server(create_app(), host, port)

@@ -1,18 +1,15 @@
 """`retrieval worker`."""
 
-import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from retrieval.cli.options import DatabaseUrl
+from retrieval.logs import logging_to
 from retrieval.search import Retriever
 from retrieval.worker import Stopped, StopSignals, Worker
-from retrieval.worker.log import logger
 from retrieval.worker.worker import DEFAULT_CHUNKS, DEFAULT_POLL_SECONDS
 
 
@@ -32,7 +29,7 @@ def worker(
     ] = DEFAULT_CHUNKS,
 ) -> None:
     """Embed what is written from SQL, and what new spaces miss, until it is stopped."""
-    with Retriever.open(database_url) as retriever, _log(), StopSignals() as stop:
+    with Retriever.open(database_url) as retriever, logging_to(), StopSignals() as stop:
         working = Worker(
             retriever.engine,
             collection=collection,
@@ -47,21 +44,3 @@ def worker(
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(0)
-
-
-@contextmanager
-def _log() -> Iterator[None]:
-    """Lines on the error stream, with time and level."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        logging.Formatter("time=%(asctime)s level=%(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
-    )
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.level, logger.propagate = before

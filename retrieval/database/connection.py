@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
@@ -13,11 +14,24 @@ from retrieval.database.server import embedded_server_url
 from retrieval.errors import ConfigurationError
 from retrieval.settings import Settings
 
-# without an encoding psycopg gives bytes for text where the database has SQL_ASCII
-_OPTIONS = {
-    "pool_pre_ping": True,
-    "connect_args": {"connect_timeout": 10, "client_encoding": "utf8"},
+# A connection whose other end has gone without a word fails within half a minute.
+_LIVENESS = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
 }
+
+
+def _options() -> dict[str, Any]:
+    timeout = Settings().connect_timeout_seconds
+    return {
+        "pool_pre_ping": True,
+        # statements hold texts of documents and queries: they do not belong into messages
+        "hide_parameters": True,
+        # without an encoding psycopg gives bytes for text where the database has SQL_ASCII
+        "connect_args": {"connect_timeout": timeout, "client_encoding": "utf8", **_LIVENESS},
+    }
 
 
 def normalise_url(url: str) -> URL:
@@ -50,12 +64,12 @@ def is_embedded(url: str | None = None) -> bool:
 
 def open_engine(url: str | URL | None = None) -> Engine:
     """An engine for the URL, the environment's or the embedded server; nothing connects yet."""
-    return create_engine(url if isinstance(url, URL) else database_url(url), **_OPTIONS)
+    return create_engine(url if isinstance(url, URL) else database_url(url), **_options())
 
 
 def open_async_engine(url: str | URL | None = None) -> AsyncEngine:
     """The asynchronous twin of `open_engine`."""
-    return create_async_engine(url if isinstance(url, URL) else database_url(url), **_OPTIONS)
+    return create_async_engine(url if isinstance(url, URL) else database_url(url), **_options())
 
 
 @contextmanager

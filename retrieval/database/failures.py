@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from retrieval import errors
 
@@ -24,6 +25,8 @@ _KINDS: dict[str, type[errors.RetrievalError]] = {
     "3D000": errors.DatabaseUnavailable,
     "53300": errors.DatabaseUnavailable,
     "57P": errors.DatabaseUnavailable,
+    "57014": errors.DatabaseTimeout,
+    "55P03": errors.DatabaseTimeout,
     "0A000": errors.UnsupportedDatabase,
     # CREATE EXTENSION without its files, before PostgreSQL 16
     "58P01": errors.UnsupportedDatabase,
@@ -91,6 +94,8 @@ def translate_errors() -> Iterator[None]:
         if interruption is not None:
             raise interruption from None
         raise from_database_error(error) from error
+    except PoolTimeout as error:
+        raise errors.DatabaseUnavailable("no connection to PostgreSQL became free") from error
     except StatementError as error:
         # a value that cannot become a parameter, such as a vector of words
         raise errors.InvalidInput(_one_line(str(error.orig))) from error

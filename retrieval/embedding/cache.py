@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, select
 
 from retrieval import orm
 from retrieval.embedding.embedder import Embedding
 from retrieval.embedding.spaces import KnownSpace
+from retrieval.observing import observer
 from retrieval.settings import Settings
 from retrieval.steps import Compute, Query, Steps
 
@@ -39,13 +41,21 @@ def embed_hashed(
     cached = bool(Settings().embedding_cache_bytes and space.signature)
     if cached and wanted:
         found = yield Query(lambda connection: _cached(connection, space, wanted))
+        observer().cached(len(found), len(wanted) - len(found))
     missing = [digest for digest in wanted if digest not in found]
     if missing:
-        new = yield Compute(lambda: embed(missing))
+        new = yield Compute(partial(_observed, embed, missing))
         found |= new
         if cached and new:
             yield Query(lambda connection: _cache(connection, space, [*new], [*new.values()]))
     return found
+
+
+def _observed(
+    embed: Callable[[Sequence[bytes]], Mapping[bytes, Embedding]], hashes: Sequence[bytes]
+) -> Mapping[bytes, Embedding]:
+    with observer().stage("embed_documents", texts=len(hashes)):
+        return embed(hashes)
 
 
 def _cached(

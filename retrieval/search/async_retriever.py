@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
+from retrieval.database.statement_timeout import timeout_statement
 from retrieval.database.tenancy import NOBODY, Tenancy
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
@@ -27,6 +28,7 @@ from retrieval.ingestion import (
 )
 from retrieval.search import statements
 from retrieval.search.async_search_methods import AsyncSearchMethods
+from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.searches import Searches
 from retrieval.settings import Settings
@@ -53,6 +55,7 @@ class AsyncRetriever(AsyncSearchMethods):
     def __init__(self, engine: AsyncEngine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._tenancy: Tenancy | None = None
+        self._statement_timeout: float | None = None
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = AsyncSpaces(self._drive, self._spaces)
@@ -86,6 +89,24 @@ class AsyncRetriever(AsyncSearchMethods):
         bound._tenancy = Tenancy(tenant, role)
         bound.spaces = AsyncSpaces(bound._drive, self._spaces)
         return bound
+
+    def with_statement_timeout(self, seconds: float) -> Self:
+        """A retriever on the same connections whose statements may each take so long.
+
+        DatabaseTimeout is what one that takes longer ends in; 0 is without end. What cannot run
+        inside of a transaction, such as the building of an index, is not bound.
+        """
+        bound = copy.copy(self)
+        bound._statement_timeout = seconds
+        bound.spaces = AsyncSpaces(bound._drive, self._spaces)
+        return bound
+
+    async def load_models(self, *, connection: Caller = None) -> list[LoadedModel]:
+        """Load the models of active spaces, so that no search has to wait for that.
+
+        Where there are none, it is the default model. What cannot be loaded is in the result.
+        """
+        return await self._drive(load_models_steps(self._spaces), connection)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -127,6 +148,8 @@ class AsyncRetriever(AsyncSearchMethods):
     ) -> AsyncConnection:
         if self._tenancy is not None:
             await connection.execute(self._tenancy.statement(transaction=transaction))
+        if self._statement_timeout is not None and transaction:
+            await connection.execute(timeout_statement(self._statement_timeout))
         return connection
 
     async def _drive(self, steps: Steps[Result], connection: Caller) -> Result:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, check_found
 from retrieval.errors import NotReady
+from retrieval.observing import observer
 from retrieval.search.request import DEFAULT_LEGS, QUERIES, SearchRequest, WantedSpace
 from retrieval.search.statements import space_statement
 from retrieval.steps import Compute, Query, Steps
@@ -63,7 +64,8 @@ def _space_row(connection: Connection, collection: str, wanted: WantedSpace) -> 
 
 
 def _embedded(query: str, spaces: Mapping[str, KnownSpace]) -> dict[str, Any]:
-    return {leg: space.embedder.embed_query(query) for leg, space in spaces.items()}
+    with observer().stage("embed_queries", texts=len(spaces)):
+        return {leg: space.embedder.embed_query(query) for leg, space in spaces.items()}
 
 
 def _no_space(collection: str, wanted: WantedSpace) -> NotReady:

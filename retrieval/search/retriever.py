@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
+from retrieval.database.statement_timeout import timeout_statement
 from retrieval.database.tenancy import NOBODY, Tenancy
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
@@ -25,6 +26,7 @@ from retrieval.ingestion import (
     Source,
 )
 from retrieval.search import statements
+from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
 from retrieval.search.searches import Searches
@@ -50,6 +52,7 @@ class Retriever(SearchMethods):
     def __init__(self, engine: Engine, *, embedder: Embedder | None = None) -> None:
         self.engine = engine
         self._tenancy: Tenancy | None = None
+        self._statement_timeout: float | None = None
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = Spaces(self._drive, self._spaces)
@@ -81,6 +84,24 @@ class Retriever(SearchMethods):
         bound._tenancy = Tenancy(tenant, role)
         bound.spaces = Spaces(bound._drive, self._spaces)
         return bound
+
+    def with_statement_timeout(self, seconds: float) -> Self:
+        """A retriever on the same connections whose statements may each take so long.
+
+        DatabaseTimeout is what one that takes longer ends in; 0 is without end. What cannot run
+        inside of a transaction, such as the building of an index, is not bound.
+        """
+        bound = copy.copy(self)
+        bound._statement_timeout = seconds
+        bound.spaces = Spaces(bound._drive, self._spaces)
+        return bound
+
+    def load_models(self, *, connection: Connection | Session | None = None) -> list[LoadedModel]:
+        """Load the models of active spaces, so that no search has to wait for that.
+
+        Where there are none, it is the default model. What cannot be loaded is in the result.
+        """
+        return self._drive(load_models_steps(self._spaces), connection)
 
     def close(self) -> None:
         """Close the connections."""
@@ -119,6 +140,8 @@ class Retriever(SearchMethods):
     def _entered(self, connection: Connection, *, transaction: bool = True) -> Connection:
         if self._tenancy is not None:
             connection.execute(self._tenancy.statement(transaction=transaction))
+        if self._statement_timeout is not None and transaction:
+            connection.execute(timeout_statement(self._statement_timeout))
         return connection
 
     def _drive(self, steps: Steps[Result], connection: Connection | Session | None) -> Result:

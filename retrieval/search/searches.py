@@ -10,6 +10,8 @@ from sqlalchemy import Select, select
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpaces, is_stale
 from retrieval.errors import InvalidInput, NotReady, SpaceMismatch
+from retrieval.observing import observer
+from retrieval.search.observed import observed_rows
 from retrieval.search.queries import Queries, check_steps, query_steps, space_steps
 from retrieval.search.request import KINDS, SearchRequest, WantedSpace
 from retrieval.search.rerank import LATE_INTERACTION, KnownRerankers, Reranking, rerank_hits
@@ -47,14 +49,16 @@ class Searches:
         hits = hits_of((yield from self._rows(reranking.request, search_statement, retry)))
         if reranking.reranker is None:
             return (yield from self._by_tokens(reranking, hits))
-        best: list[Hit] = yield Compute(partial(reranking.best, reranking.reranker, hits))
+        with observer().stage("rerank"):
+            best: list[Hit] = yield Compute(partial(reranking.best, reranking.reranker, hits))
         return best
 
     def _by_tokens(self, reranking: Reranking, hits: Sequence[Hit]) -> Steps[list[Hit]]:
         request = reranking.request
         wanted = WantedSpace(LATE_INTERACTION, None, KINDS[LATE_INTERACTION])
         space = yield from space_steps(request.collection, wanted, self.spaces)
-        scores = yield from token_scores(request.collection, space, request.query, hits)
+        with observer().stage("rerank"):
+            scores = yield from token_scores(request.collection, space, request.query, hits)
         return rerank_hits(hits, scores)[reranking.page]
 
     def documents(
@@ -87,7 +91,8 @@ class Searches:
 
     def _rows_once(self, request: SearchRequest, build: Build) -> Steps[list[Any]]:
         queries = yield from query_steps(request, self.spaces)
-        return (yield from rows(build(request, queries)))
+        only_leg = request.only_leg if build is search_statement else None
+        return (yield from observed_rows(build(request, queries), request, only_leg))
 
 
 def rows(statement: Select[Any]) -> Steps[list[Any]]:

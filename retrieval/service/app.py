@@ -9,9 +9,12 @@ from starlette.types import ASGIApp
 
 import retrieval
 from retrieval.search import AsyncRetriever
+from retrieval.service.abandonment import Abandonment
 from retrieval.service.authentication import announce_missing_key
 from retrieval.service.body_limit import BodyLimit
 from retrieval.service.described_security import describe_security
+from retrieval.service.observation import Observation
+from retrieval.service.operations import Operations
 from retrieval.service.problems import PROBLEM_MEDIA_TYPE, install_problem_handlers
 from retrieval.service.routes import routers
 from retrieval.service.security import install_security
@@ -39,8 +42,9 @@ class Service(FastAPI):
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
-        """What a request goes through; the headers are outermost, to be on every failure too."""
-        return SecurityHeaders(super().build_middleware_stack())
+        """What a request goes through: watched from outside, with headers on every failure too."""
+        guarded = SecurityHeaders(super().build_middleware_stack())
+        return Observation(guarded, self.state.operations.observer)
 
 
 def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
@@ -49,15 +53,21 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
     A retriever that is given stays the caller's to close.
     """
 
+    settings = Settings()
+    operations = Operations(settings)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if retriever is not None:
-            yield
+            async with operations.running(retriever):
+                yield
             return
-        async with await AsyncRetriever.open() as app.state.retriever:
+        async with await AsyncRetriever.open() as opened:
+            app.state.retriever = opened
             if app.state.authentication is not None:
-                await announce_missing_key(app.state.retriever)
-            yield
+                await announce_missing_key(opened)
+            async with operations.running(opened):
+                yield
 
     app = Service(
         title="retrieval",
@@ -68,10 +78,13 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # see tracing.py
     )
-    settings = Settings()
     app.state.retriever = retriever
+    app.state.operations = operations
+    app.state.statement_timeout = settings.statement_timeout_seconds
     app.add_middleware(BodyLimit, maximum_bytes=settings.maximum_body_bytes)
+    app.add_middleware(Abandonment)
     install_security(app, settings)
     install_problem_handlers(app)
     for router in routers:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from retrieval.api_keys import ApiKey
 from retrieval.errors import NotFound
 from retrieval.search import AsyncRetriever
+from retrieval.service.abandonment import READS_ONLY
 from retrieval.service.authentication import unauthenticated
 from retrieval.service.database_roles import DatabaseRoles
 from retrieval.service.described_security import SCHEME
@@ -64,10 +65,16 @@ async def _bound_retriever(
     key: Annotated[ApiKey | None, Depends(_key)],
     _: Annotated[object, Security(_bearer)],
 ) -> AsyncRetriever:
-    """The retriever in the tenant of the key, once its scope and the collection are granted."""
+    """The retriever in the tenant of the key, once its scope and the collection are granted.
+
+    What only reads may be given up when its client goes, and has so much time in the database.
+    """
+    (scope,) = needed.scopes
+    if scope == "read":
+        setattr(request.state, READS_ONLY, True)
+        retriever = retriever.with_statement_timeout(request.app.state.statement_timeout)
     if key is None:
         return retriever
-    (scope,) = needed.scopes
     if scope not in key.scopes:
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
         detail = f"the API key does not have the scope {scope}"

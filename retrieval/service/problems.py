@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from retrieval import errors
+from retrieval.logs import Event, described_traceback
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 DETAIL_LENGTH = 500
+RETRY_AFTER = "5"  # seconds, of what may soon be over
 
 logger = logging.getLogger("retrieval.service")
 
@@ -29,6 +31,8 @@ class Kind(NamedTuple):
 
 
 INTERNAL_ERROR = Kind("internal-error", 500, "The service failed")
+SHUTTING_DOWN = Kind("shutting-down", 503, "The service is being stopped")
+MODEL_UNAVAILABLE = Kind("model-unavailable", 503, "The model is unavailable")
 INVALID_INPUT = Kind("invalid-input", 422, "The request cannot be used as it is")
 
 _ERRORS: dict[type[errors.RetrievalError], Kind] = {
@@ -39,8 +43,9 @@ _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.NotReady: Kind("not-ready", 409, "Not in the state that the request needs"),
     errors.SpaceMismatch: Kind("space-mismatch", 409, "The model does not fit the space"),
     errors.SchemaMismatch: Kind("schema-mismatch", 503, "The database's schema does not fit"),
+    errors.DatabaseTimeout: Kind("database-timeout", 504, "The database took too long"),
     errors.DatabaseUnavailable: Kind("database-unavailable", 503, "The database is unavailable"),
-    errors.ModelUnavailable: Kind("model-unavailable", 503, "The model is unavailable"),
+    errors.ModelUnavailable: MODEL_UNAVAILABLE,
     errors.RetrievalError: INTERNAL_ERROR,
 }
 _STATUSES: dict[int, Kind] = {
@@ -58,6 +63,7 @@ _STATUSES: dict[int, Kind] = {
 # Their own messages name hosts, users or tables; those belong into the log.
 _CLOSED = {
     "internal-error": "the reason is in the log of the service",
+    "database-timeout": "the database did not answer in the time that a request has",
     "database-unavailable": "the database cannot be reached; try again later",
 }
 
@@ -74,6 +80,7 @@ class Problem(BaseModel):
                     "status": 404,
                     "detail": "collection handbook does not exist",
                     "instance": "/v1/collections/handbook/search",
+                    "request_id": "0b7e9a3d5c1f4e2a8d6b9c0f1a2e3d4c",
                 }
             ]
         }
@@ -84,6 +91,9 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong with this request, in one line.")
     instance: str = Field(description="The path of the request.")
+    request_id: str = Field(
+        description="What the log of the service calls the request; also in X-Request-ID."
+    )
 
 
 class ProblemResponse(JSONResponse):
@@ -105,7 +115,10 @@ def problem_response(
         status=kind.status,
         detail=_one_line(_CLOSED.get(kind.slug, detail)),
         instance=_instance(scope),
+        request_id=_request_id(scope),
     )
+    if kind.status == 503:
+        headers = {"Retry-After": RETRY_AFTER, **(headers or {})}
     return ProblemResponse(problem.model_dump(), kind.status, headers=headers)
 
 
@@ -135,10 +148,11 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         429: "Too many requests; the header Retry-After says when to come back",
         500: "The service failed",
         503: "The database or the model is unavailable",
+        504: "The database took too long",
     }
     return {
         status: {"model": Problem, "description": described.get(status, status_kind(status).title)}
-        for status in sorted({*statuses, 500, 503})
+        for status in sorted({*statuses, 500, 503, 504})
     }
 
 
@@ -152,8 +166,9 @@ async def answer_error(request: Request, error: HTTPException | errors.Retrieval
 async def _retrieval_error(request: Request, error: errors.RetrievalError) -> ProblemResponse:
     kind = next(_ERRORS[each] for each in type(error).__mro__ if each in _ERRORS)
     if kind.status >= 500:
-        cause = error if kind is INTERNAL_ERROR else None
-        logger.error("%s %s: %s", request.method, _instance(request.scope), error, exc_info=cause)
+        where = described_traceback(error) if kind is INTERNAL_ERROR else None
+        values = {"request_id": _request_id(request.scope), "error": error, "traceback": where}
+        logger.error(Event("failed", **values))
     return problem_response(kind, str(error), request.scope)
 
 
@@ -173,7 +188,7 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
 
 
 async def _unexpected_error(request: Request, error: Exception) -> ProblemResponse:
-    # Starlette raises the error once more after this response, and the server logs it
+    # Starlette raises the error once more after this response, and the observation logs it
     return problem_response(INTERNAL_ERROR, "", request.scope)
 
 
@@ -189,6 +204,11 @@ def _allowed_methods(request: Request) -> str:
     path = getattr(request.scope.get("route"), "path_format", "")
     operations = request.app.openapi()["paths"].get(path) or {"get": None}
     return ", ".join(sorted(method.upper() for method in operations))
+
+
+def _request_id(scope: Mapping[str, Any]) -> str:
+    request_id: str = scope.get("state", {}).get("request_id", "")
+    return request_id
 
 
 def _instance(scope: Mapping[str, Any]) -> str:

@@ -123,4 +123,16 @@ class Document(ResponseBody):
 class Health(ResponseBody):
     """A sign of life."""
 
-    status: Literal["alive", "ready"]
+    status: Literal["alive"]
+
+
+class Readiness(ResponseBody):
+    """What the service needs, each part with what it says of itself."""
+
+    status: Literal["ready"] = Field(description="That requests can be served.")
+    checks: dict[str, str] = Field(
+        description="The database, the revision of its schema, the model, and the indexes.",
+        examples=[
+            {"database": "ok", "schema": "0001_foundation", "model": "loaded", "indexes": "ok"}
+        ],
+    )

@@ -3,6 +3,7 @@
 They may take long, or wait for others' transactions, so they have a thread of their own.
 """
 
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,11 @@ from retrieval.embedding.cache import trim_cache
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import RetrievalError
 from retrieval.ingestion.calibrate import calibrate_steps
+from retrieval.logs import Event
 from retrieval.spaces.index import build_index_steps
 from retrieval.steps import Connect, Query, Steps, drive
-from retrieval.worker.log import line, logger
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Chores:
                 drive(self._steps(each), self._connect)
             except RetrievalError as error:
                 values = {"collection": each.collection, "space": each.space.name}
-                logger.warning(line("chore_failed", **values, error=error))
+                logger.warning(Event("chore_failed", **values, error=error))
 
     def _steps(self, written: WrittenSpace) -> Steps[None]:
         collection, space = written.collection, written.space
@@ -71,11 +74,11 @@ class Chores:
         if not row.indexed and (
             yield from build_index_steps(collection, space.name, space.kind, None)
         ):
-            logger.info(line("index_built", **values))
+            logger.info(Event("index_built", **values))
         if (space.kind, space.modality) == ("dense", "text"):
             failed = yield from calibrate_steps(collection, space, self._known_spaces)
             if failed is not None:
-                logger.warning(line("not_calibrated", **values, error=failed))
+                logger.warning(Event("not_calibrated", **values, error=failed))
 
 
 def _state(connection: Connection, space_id: int) -> Any:

@@ -1,5 +1,6 @@
 """One batch of a worker: which space, which jobs, and what becomes of those that fail."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -17,10 +18,10 @@ from retrieval.errors import (
     NotReady,
     SpaceMismatch,
 )
+from retrieval.logs import Event
 from retrieval.steps import Connect, drive
 from retrieval.worker.backoff import Backoff
 from retrieval.worker.batch import Job, claim_jobs, embed_jobs
-from retrieval.worker.log import line, logger
 
 # any model can embed it: what cannot is not to be blamed on a document
 PROBE = "probe"
@@ -29,6 +30,8 @@ RETRY_SECONDS = 10
 
 Alive = Callable[[], AbstractContextManager[object]]
 Written = Callable[[str, KnownSpace], None]
+
+logger = logging.getLogger(__name__)
 
 
 class Work:
@@ -135,7 +138,7 @@ class Work:
         self.left_alone.setdefault(space_id, Backoff()).fail()
         if is_new:
             values = {"collection": collection, "space": space}
-            logger.warning(line("left_alone", **values, error=error))
+            logger.warning(Event("left_alone", **values, error=error))
 
     def _embed(self, collection: str, space: KnownSpace, jobs: Sequence[Job]) -> bool:
         """Embed jobs; false where the space is left alone and what is claimed was given back.
@@ -157,7 +160,7 @@ class Work:
         self.left_alone.pop(space.space_id, None)
         self._written(collection, space)
         values = {"collection": collection, "space": space.name, "jobs": len(jobs)}
-        logger.info(line("embedded", **values, chunks=count, seconds=time.monotonic() - began))
+        logger.info(Event("embedded", **values, chunks=count, seconds=time.monotonic() - began))
         return True
 
     def _examine(
@@ -183,4 +186,4 @@ class Work:
         outcome = self._call("fail_job", job_id=job.job_id, error=reason, retry_after=later)
         values = {"collection": collection, "space": space.name, "job": job.job_id}
         kind = type(error).__name__  # the message may quote the text
-        logger.warning(line(outcome or "gone", **values, chunks=len(job.chunk_ids), error=kind))
+        logger.warning(Event(outcome or "gone", **values, chunks=len(job.chunk_ids), error=kind))

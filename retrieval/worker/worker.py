@@ -1,5 +1,6 @@
 """The worker: embeds batch after batch, and waits for more."""
 
+import logging
 import os
 import socket
 import time
@@ -22,13 +23,15 @@ from retrieval.errors import (
     SchemaMismatch,
     UnsupportedDatabase,
 )
+from retrieval.logs import Event
 from retrieval.worker.backoff import Backoff
 from retrieval.worker.chores import Chores
 from retrieval.worker.heartbeat import Heartbeat
 from retrieval.worker.listener import Listener
-from retrieval.worker.log import line, logger
 from retrieval.worker.signals import StopSignals
 from retrieval.worker.work import Work
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_CHUNKS = 512
 DEFAULT_POLL_SECONDS = 30.0
@@ -80,7 +83,7 @@ class Worker:
         With `once`, jobs that are left because their model does not work end in ModelUnavailable,
         and a database that does not work in its error.
         """
-        logger.info(line("started", worker=self.name, collection=self._collection))
+        logger.info(Event("started", worker=self.name, collection=self._collection))
         try:
             self._run(once)
         finally:
@@ -159,7 +162,7 @@ class Worker:
 
     def _wait_for_database(self, error: DatabaseError, failures: Backoff) -> None:
         seconds = failures.fail()
-        logger.warning(line("database_failed", error=error, retry_seconds=seconds))
+        logger.warning(Event("database_failed", error=error, retry_seconds=seconds))
         self._listener.close()
         self._engine.dispose()
         time.sleep(seconds)
@@ -187,7 +190,7 @@ class Worker:
         try:
             released = self._work.release()
         except RetrievalError as error:  # then their lease passes
-            logger.warning(line("not_released", error=error))
+            logger.warning(Event("not_released", error=error))
         self._listener.close()
         values = {"worker": self.name, "embedded": self._work.embedded}
-        logger.info(line("stopped", **values, released=released))
+        logger.info(Event("stopped", **values, released=released))

@@ -28,7 +28,6 @@ from retrieval import (
 from retrieval.embedding import Embeddings, MultiVectorHashingEmbedder
 from retrieval.worker import Stopped, StopSignals, chores, work
 from retrieval.worker.backoff import LONGEST_SECONDS, Backoff
-from retrieval.worker.log import line
 
 MISSING = "select count(*) from retrieval.missing_embeddings('handbook', null)"
 
@@ -273,12 +272,6 @@ def test_waiting_grows_up_to_a_limit() -> None:
     assert 0 < backoff.left <= LONGEST_SECONDS
 
 
-def test_a_line_can_be_read_by_a_program() -> None:
-    assert line("e", a=1, b=0.12345, c=None, d="two words", e='"', f="a\nb") == (
-        'event=e a=1 b=0.123 d="two words" e="\\"" f="a\\nb"'
-    )
-
-
 def test_jobs_are_read_in_other_ways(retriever: Retriever, database_url: str) -> None:
     add(retriever, "one", "two")
     with Session(retriever.engine) as session:
@@ -302,7 +295,7 @@ def test_jobs_are_read_in_other_ways(retriever: Retriever, database_url: str) ->
         assert session.scalars(select(orm.FinishedJobs)).one().chunks == 2
 
 
-def test_commands(command: Run, database_url: str) -> None:
+def test_commands(command: Run, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Retriever.open(database_url) as retriever:
         retriever.create_collection("handbook", embedder=HashingEmbedder())
         assert "nothing waits" in command("jobs").err
@@ -319,6 +312,7 @@ def test_commands(command: Run, database_url: str) -> None:
     assert command("jobs", "nowhere").error.startswith("collection nowhere does not exist")
     assert command("jobs", "--wrong").code == 2
 
+    monkeypatch.setenv("RETRIEVAL_LOG_FORMAT", "text")
     done = command("worker", "--once", "--batch", "1")
     assert done.code == 0 and done.out == ""
     assert all(each.startswith("time=") for each in done.err.splitlines())

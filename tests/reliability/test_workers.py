@@ -57,6 +57,7 @@ class Workers:
             "PYTHONPATH": str(ROOT),
             "RETRIEVAL_DATABASE_URL": self.database_url,
             "RETRIEVAL_CALIBRATE": "false",
+            "RETRIEVAL_LOG_FORMAT": "text",
             "ASKED": str(self.asked),
             "SECONDS": str(seconds),
         }

@@ -22,7 +22,9 @@ def assert_problem(answer: httpx.Response, status: int, slug: str) -> str:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
-    assert set(problem) == {"type", "title", "status", "detail", "instance"}
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert (status == 503) == ("retry-after" in answer.headers)
     assert (problem["type"], problem["status"]) == (f"/problems/{slug}", status)
     assert problem["instance"] == answer.request.url.raw_path.decode().partition("?")[0]
     assert problem["title"] and problem["detail"] and "\n" not in problem["detail"]
@@ -149,7 +151,13 @@ def test_a_body_that_is_too_large(shared_client: httpx.Client) -> None:
 
 def test_alive_and_ready(shared_client: httpx.Client) -> None:
     assert shared_client.get("/healthz").json() == {"status": "alive"}
-    assert shared_client.get("/readyz").json() == {"status": "ready"}
+    ready = shared_client.get("/readyz").json()
+    assert ready["status"] == "ready" and set(ready["checks"]) == {
+        "database",
+        "schema",
+        "model",
+        "indexes",
+    }
 
 
 def ask(retriever: AsyncRetriever, *paths: str) -> list[httpx.Response]:
