@@ -10,7 +10,13 @@ from sqlalchemy import Select, select
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpaces, is_stale
 from retrieval.errors import InvalidInput, NotReady, SpaceMismatch
-from retrieval.search.queries import Queries, check_steps, query_steps, space_steps
+from retrieval.search.queries import (
+    Queries,
+    check_steps,
+    embedding_step,
+    query_steps,
+    space_steps,
+)
 from retrieval.search.request import KINDS, SearchRequest, WantedSpace
 from retrieval.search.rerank import LATE_INTERACTION, KnownRerankers, Reranking, rerank_hits
 from retrieval.search.results import DocumentHit, Hit, PassageHit
@@ -20,7 +26,7 @@ from retrieval.search.search_statements import (
     search_statement,
 )
 from retrieval.search.token_scores import token_scores
-from retrieval.steps import Compute, Query, Steps
+from retrieval.steps import Compute, Query, Read, Steps
 
 Build = Callable[[SearchRequest, Queries], Select[Any]]
 
@@ -54,7 +60,8 @@ class Searches:
         request = reranking.request
         wanted = WantedSpace(LATE_INTERACTION, None, KINDS[LATE_INTERACTION])
         space = yield from space_steps(request.collection, wanted, self.spaces)
-        scores = yield from token_scores(request.collection, space, request.query, hits)
+        query = yield embedding_step(request.query, space, self.spaces)
+        scores = yield from token_scores(request.collection, space, query, hits)
         return rerank_hits(hits, scores)[reranking.page]
 
     def documents(
@@ -91,7 +98,13 @@ class Searches:
 
 
 def rows(statement: Select[Any]) -> Steps[list[Any]]:
-    """The rows of a statement."""
+    """The rows of a statement that only reads."""
+    found: list[Any] = yield Read(lambda connection: list(connection.execute(statement)))
+    return found
+
+
+def written_rows(statement: Select[Any]) -> Steps[list[Any]]:
+    """The rows of a statement that writes."""
     found: list[Any] = yield Query(lambda connection: list(connection.execute(statement)))
     return found
 
