@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from retrieval import errors
 
@@ -90,6 +91,8 @@ def translate_errors() -> Iterator[None]:
         if interruption is not None:
             raise interruption from None
         raise from_database_error(error) from error
+    except PoolTimeout as error:
+        raise errors.Overloaded("all connections to the database are in use") from error
     except StatementError as error:
         # a value that cannot become a parameter, such as a vector of words
         raise errors.InvalidInput(_one_line(str(error.orig))) from error

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 import retrieval
 from retrieval.search import AsyncRetriever
 from retrieval.service.body_limit import BodyLimit
+from retrieval.service.overload import limit_load
 from retrieval.service.problems import PROBLEM_MEDIA_TYPE, install_problem_handlers
 from retrieval.service.routes import routers
 from retrieval.settings import Settings
@@ -56,6 +57,7 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
     )
     app.state.retriever = retriever
     app.add_middleware(BodyLimit, maximum_bytes=Settings().maximum_body_bytes)
+    limit_load(app)
     install_problem_handlers(app)
     for router in routers:
         app.include_router(router)

@@ -30,6 +30,7 @@ class Kind(NamedTuple):
 
 INTERNAL_ERROR = Kind("internal-error", 500, "The service failed")
 INVALID_INPUT = Kind("invalid-input", 422, "The request cannot be used as it is")
+OVERLOADED = Kind("overloaded", 503, "More is asked for at once than can be done")
 
 _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.NotFound: Kind("not-found", 404, "No such collection, space or document"),
@@ -40,6 +41,7 @@ _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.SchemaMismatch: Kind("schema-mismatch", 503, "The database's schema does not fit"),
     errors.DatabaseUnavailable: Kind("database-unavailable", 503, "The database is unavailable"),
     errors.ModelUnavailable: Kind("model-unavailable", 503, "The model is unavailable"),
+    errors.Overloaded: OVERLOADED,
     errors.RetrievalError: INTERNAL_ERROR,
 }
 _STATUSES: dict[int, Kind] = {
@@ -126,7 +128,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         415: "The body must be JSON",
         422: "The request cannot be used as it is; the detail names the field",
         500: "The service failed",
-        503: "The database or the model is unavailable",
+        503: "The database or the model is unavailable, or the service is overloaded",
     }
     return {
         status: {"model": Problem, "description": described.get(status, status_kind(status).title)}
@@ -139,7 +141,8 @@ async def _retrieval_error(request: Request, error: errors.RetrievalError) -> Pr
     if kind.status >= 500:
         cause = error if kind is INTERNAL_ERROR else None
         logger.error("%s %s: %s", request.method, _instance(request.scope), error, exc_info=cause)
-    return problem_response(kind, str(error), request.scope)
+    headers = {"Retry-After": "1"} if kind is OVERLOADED else None
+    return problem_response(kind, str(error), request.scope, headers)
 
 
 async def _http_error(request: Request, error: HTTPException) -> ProblemResponse:
