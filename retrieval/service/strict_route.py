@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from retrieval.errors import InvalidInput
+from retrieval.service.consistency import say_how_far
 
 MAXIMUM_DEPTH = 128
 
@@ -36,7 +37,9 @@ class StrictRoute(APIRoute):
             if takes_body:
                 _check_content_type(request)
                 request = await _JsonRequest(request.scope, request.receive).parsed()
-            return await handle(request)
+            response = await handle(request)
+            await say_how_far(request, response)
+            return response
 
         return checked
 
