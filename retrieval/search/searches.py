@@ -21,6 +21,7 @@ from retrieval.search.request import KINDS, SearchRequest, WantedSpace
 from retrieval.search.rerank import LATE_INTERACTION, KnownRerankers, Reranking, rerank_hits
 from retrieval.search.results import DocumentHit, Hit, PassageHit
 from retrieval.search.search_statements import (
+    Statement,
     documents_statement,
     explain_statement,
     search_statement,
@@ -28,7 +29,7 @@ from retrieval.search.search_statements import (
 from retrieval.search.token_scores import token_scores
 from retrieval.steps import Compute, Query, Read, Steps
 
-Build = Callable[[SearchRequest, Queries], Select[Any]]
+Build = Callable[[SearchRequest, Queries], Statement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,14 @@ class Searches:
 
     def _rows_once(self, request: SearchRequest, build: Build) -> Steps[list[Any]]:
         queries = yield from query_steps(request, self.spaces)
-        return (yield from rows(build(request, queries)))
+        return (yield from rows(*build(request, queries)))
 
 
-def rows(statement: Select[Any]) -> Steps[list[Any]]:
+def rows(statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Steps[list[Any]]:
     """The rows of a statement that only reads."""
-    found: list[Any] = yield Read(lambda connection: list(connection.execute(statement)))
+    found: list[Any] = yield Read(
+        lambda connection: list(connection.execute(statement, parameters))
+    )
     return found
 
 

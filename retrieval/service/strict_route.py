@@ -21,6 +21,7 @@ from retrieval.errors import InvalidInput
 from retrieval.service.consistency import say_how_far
 
 MAXIMUM_DEPTH = 128
+SMALL_BODY = 64 * 1024
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -55,7 +56,11 @@ class _JsonRequest(Request):
         except ClientDisconnect as error:
             raise HTTPException(400, "the request ended before its body did") from error
         if body:
-            self._value = await asyncio.to_thread(parse_json, body)
+            # to change to a thread takes longer than to read what a search sends
+            is_small = len(body) <= SMALL_BODY
+            self._value = (
+                parse_json(body) if is_small else await asyncio.to_thread(parse_json, body)
+            )
         return self
 
     async def json(self) -> Any:

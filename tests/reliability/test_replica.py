@@ -199,8 +199,13 @@ def test_what_is_no_position_is_refused(retriever: Retriever, lsn: str) -> None:
         retriever.at_least(lsn)
 
 
+async def twin_searches(retriever: AsyncRetriever) -> None:
+    assert await retriever.search("handbook", "warm")
+
+
 def test_the_primary_takes_over_while_the_replica_is_away(
     retriever: Retriever,
+    urls: tuple[str, str],
     standby: Standby,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -216,6 +221,7 @@ def test_the_primary_takes_over_while_the_replica_is_away(
             assert asked
             (said,) = [each for each in caplog.messages if "replica" in each]
             assert "the replica does not answer" in said
+            run(urls, twin_searches)
         finally:
             standby.go_on()
         asked.clear()
@@ -285,18 +291,6 @@ def test_the_twin_sees_its_writes(urls: tuple[str, str], standby: Standby) -> No
             assert "scarf" in keys(await seeing.search("handbook", "scarf"))
         assert not asked
         await retriever.delete("handbook", ["scarf"])
-
-    run(urls, test)
-
-
-def test_the_twin_does_without_the_replica(urls: tuple[str, str], standby: Standby) -> None:
-    async def test(retriever: AsyncRetriever) -> None:
-        assert await retriever.search("handbook", "warm")
-        standby.halt()
-        try:
-            assert await retriever.search("handbook", "warm")
-        finally:
-            standby.go_on()
 
     run(urls, test)
 
