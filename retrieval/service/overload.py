@@ -50,7 +50,7 @@ class Gate:
         except BaseException as error:
             if turn.done() and not turn.cancelled():
                 self.leave()  # its turn came in the same moment
-            else:
+            elif turn in self._turns:  # or else `leave` has passed over it
                 self._turns.remove(turn)
             if isinstance(error, TimeoutError):
                 raise Overloaded("the service is busy; try again later") from None

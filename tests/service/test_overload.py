@@ -159,6 +159,28 @@ def test_a_request_that_fails_leaves_its_place() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("turn_comes", ["before", "after"])
+def test_a_turn_that_comes_as_the_wait_ends_is_not_lost(turn_comes: str) -> None:
+    async def test() -> None:
+        gate = Gate(1, 1, FOREVER)
+        await gate.enter()
+        waiting = asyncio.create_task(gate.enter())
+        await asyncio.sleep(0)
+        if turn_comes == "before":
+            gate.leave()
+            waiting.cancel()
+        else:
+            waiting.cancel()
+            gate.leave()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert gate.is_open
+        async with asyncio.timeout(5):
+            assert await gate.enter()
+
+    run(test)
+
+
 class Client:
     """One request as a server hands it on, message by message."""
 
