@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     maximum_wait_seconds: float = Field(
         default=2,
         gt=0,
-        description="How long a request waits for its turn, one that writes documents five times "
+        description="How long a request waits for its turn, one that writes documents fifteen times "
         "as long; then, or where too many wait, it is answered with status 503.",
     )
     maximum_document_bytes: int = Field(

@@ -15,7 +15,7 @@ from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
 from retrieval.database.liveness import was_disconnected
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
-from retrieval.database.tenancy import NOBODY, Tenancy
+from retrieval.database.tenancy import NO_PARAMETERS, NOBODY, Tenancy, beginning
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
@@ -176,12 +176,15 @@ class AsyncRetriever(AsyncSearchMethods):
     async def _reading(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """A connection for statements that only read: a transaction is one only for its tenant."""
         with database.translate_errors():
-            if self._tenancy is not None:
-                async with engine.begin() as connection:
-                    yield await self._entered(connection)
-            else:
-                async with engine.connect() as connection:
-                    yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+            async with engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                if self._tenancy is None:
+                    yield connection
+                else:
+                    begin = beginning(self._tenancy)
+                    await connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
+                    yield connection
+                    await connection.exec_driver_sql("commit")
 
     async def _read(self, run: Callable[[Connection], Any]) -> Any:
         if self._replica is not None:

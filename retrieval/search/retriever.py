@@ -15,7 +15,7 @@ from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
 from retrieval.database.liveness import was_disconnected
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
-from retrieval.database.tenancy import NOBODY, Tenancy
+from retrieval.database.tenancy import NO_PARAMETERS, NOBODY, Tenancy, beginning
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
@@ -168,13 +168,15 @@ class Retriever(SearchMethods):
     @contextmanager
     def _reading(self, engine: Engine) -> Iterator[Connection]:
         """A connection for statements that only read: a transaction is one only for its tenant."""
-        with database.translate_errors():
-            if self._tenancy is not None:
-                with engine.begin() as connection:
-                    yield self._entered(connection)
+        with database.translate_errors(), engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            if self._tenancy is None:
+                yield connection
             else:
-                with engine.connect() as connection:
-                    yield connection.execution_options(isolation_level="AUTOCOMMIT")
+                begin = beginning(self._tenancy)
+                connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
+                yield connection
+                connection.exec_driver_sql("commit")
 
     def _read(self, run: Callable[[Connection], Any]) -> Any:
         if self._replica is not None:

@@ -16,7 +16,7 @@ from retrieval.settings import Settings
 # is larger is read in its turn.
 MOST_BYTES_AHEAD = 1024 * 1024
 # in what a search may take
-LOADS_PATIENCE = 5
+LOADS_PATIENCE = 15
 
 _LOAD = re.compile(r"/v1/collections/[^/]+/(documents|files)(/|$)")
 
