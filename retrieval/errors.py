@@ -14,6 +14,7 @@
     ├── NotReady                  the object is not in the state that the call needs
     ├── SpaceMismatch             the embedding was made by another model than the space holds
     ├── ModelUnavailable          a model cannot be loaded
+    ├── Overloaded                more is asked for at once than can be done
     └── LoadError                 a file cannot be read as a document
 
 The message of each is one line that names the offending part and, where something can be done,
@@ -75,6 +76,10 @@ class SpaceMismatch(RetrievalError):
 
 class ModelUnavailable(RetrievalError):
     """A model cannot be loaded."""
+
+
+class Overloaded(RetrievalError):
+    """More is asked for at once than can be done; later it may be."""
 
 
 class LoadError(RetrievalError):

@@ -32,6 +32,24 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="PostgreSQL to use; without it the embedded server."
     )
+    replica_url: str | None = Field(
+        default=None, description="A replica of that database, for what only reads."
+    )
+    replica_wait_seconds: float = Field(
+        default=1,
+        ge=0,
+        description="How long a read that asks for a position in the log waits for the replica "
+        "before it goes to the primary.",
+    )
+    pool_size: int = Field(
+        default=10, gt=0, description="Connections to the database that a process keeps."
+    )
+    pool_overflow: int = Field(
+        default=5, ge=0, description="Connections beyond those, closed when they are not needed."
+    )
+    pool_timeout_seconds: float = Field(
+        default=5, gt=0, description="How long to wait for a connection that is free."
+    )
     data_directory: Path = Field(
         default_factory=_default_data_directory,
         description="Where the embedded server keeps its data.",
@@ -106,6 +124,26 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least important lines that the log holds."
+    )
+    maximum_requests: int | None = Field(
+        default=None,
+        gt=0,
+        description="Requests that the service works at at once; without it twice the pool's size.",
+    )
+    maximum_loads: int | None = Field(
+        default=None,
+        gt=0,
+        description="Requests that write documents, at once and beside those; without it a quarter "
+        "of the pool's size.",
+    )
+    maximum_waiting: int = Field(
+        default=100, ge=0, description="Requests of either kind that wait for their turn."
+    )
+    maximum_wait_seconds: float = Field(
+        default=2,
+        gt=0,
+        description="How long a request waits for its turn, one that writes documents fifteen times "
+        "as long; then, or where too many wait, it is answered with status 503.",
     )
     maximum_document_bytes: int = Field(
         default=32 * 1024 * 1024,

@@ -5,8 +5,8 @@ drive it with their own connections. What a step returned is sent back into the 
 """
 
 import asyncio
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,10 +26,24 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """Statements that only read: they need no transaction, and may be run again elsewhere."""
+
+    run: Callable[[Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """Work that needs no database and may take long, such as running a model."""
 
     run: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What another thread comes to."""
+
+    future: "Future[Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +57,43 @@ class Together:
     parts: "tuple[Steps[Any], ...]"
 
 
-Step = Query | Compute | Together
+Step = Query | Read | Compute | Wait | Together
 Steps = Generator[Step, Any, Result]
 
 Connect = Callable[[bool], AbstractContextManager[Connection]]
 AsyncConnect = Callable[[bool], AbstractAsyncContextManager[AsyncConnection]]
+Reader = Callable[[Callable[[Connection], Any]], Any]
+AsyncReader = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
 
 
-def drive(steps: Steps[Result], connect: Connect, *, alone: bool = False) -> Result:
+def drive(
+    steps: Steps[Result], connect: Connect, *, read: Reader | None = None, alone: bool = False
+) -> Result:
     """Run the steps; `connect(autocommit)` opens what a query runs on.
 
-    Where that is always the same connection, the steps run `alone`. What goes wrong in a step is
-    raised where the generator yielded it.
+    `read` runs what only reads, without it that is done as any query. Where all of them have the
+    same connection, the steps run `alone`. What goes wrong in a step is raised where the generator
+    yielded it.
     """
 
     def run(step: Step) -> Any:
         if isinstance(step, Compute):
             return step.run()
+        if isinstance(step, Wait):
+            return step.future.result()
         if isinstance(step, Together):
             return together(step.parts)
-        with connect(step.autocommit) as connection:
+        if isinstance(step, Read) and read is not None:
+            return read(step.run)
+        with connect(isinstance(step, Query) and step.autocommit) as connection:
             return step.run(connection)
 
     def together(parts: tuple[Steps[Any], ...]) -> list[Any]:
         if alone:
-            return [drive(part, connect, alone=True) for part in parts]
+            return [drive(part, connect, read=read, alone=True) for part in parts]
         with ThreadPoolExecutor(len(parts)) as threads:
-            others = [threads.submit(drive, part, connect) for part in parts[1:]]
-            return [drive(parts[0], connect), *(other.result() for other in others)]
+            others = [threads.submit(drive, part, connect, read=read) for part in parts[1:]]
+            return [drive(parts[0], connect, read=read), *(other.result() for other in others)]
 
     try:
         step = next(steps)
@@ -87,23 +110,31 @@ def drive(steps: Steps[Result], connect: Connect, *, alone: bool = False) -> Res
 
 
 async def drive_async(
-    steps: Steps[Result], connect: AsyncConnect, *, alone: bool = False
+    steps: Steps[Result],
+    connect: AsyncConnect,
+    *,
+    read: AsyncReader | None = None,
+    alone: bool = False,
 ) -> Result:
     """Run the steps; what computes goes to a thread."""
 
     async def run(step: Step) -> Any:
         if isinstance(step, Compute):
             return await asyncio.to_thread(step.run)
+        if isinstance(step, Wait):
+            return await asyncio.wrap_future(step.future)
         if isinstance(step, Together):
             return await together(step.parts)
-        async with connect(step.autocommit) as connection:
+        if isinstance(step, Read) and read is not None:
+            return await read(step.run)
+        async with connect(isinstance(step, Query) and step.autocommit) as connection:
             return await connection.run_sync(step.run)
 
     async def together(parts: tuple[Steps[Any], ...]) -> list[Any]:
         if alone:
-            return [await drive_async(part, connect, alone=True) for part in parts]
+            return [await drive_async(part, connect, read=read, alone=True) for part in parts]
         ended = await asyncio.gather(
-            *(drive_async(part, connect) for part in parts), return_exceptions=True
+            *(drive_async(part, connect, read=read) for part in parts), return_exceptions=True
         )
         for each in ended:
             if isinstance(each, BaseException):

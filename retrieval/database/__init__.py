@@ -4,7 +4,9 @@ from retrieval.database.connection import (
     is_embedded,
     normalise_url,
     open_async_engine,
+    open_async_replica,
     open_engine,
+    open_replica,
     transaction,
 )
 from retrieval.database.doctor import Finding, diagnose
@@ -31,7 +33,9 @@ __all__ = [
     "migration_sql",
     "normalise_url",
     "open_async_engine",
+    "open_async_replica",
     "open_engine",
+    "open_replica",
     "prepare_schema",
     "stop_embedded_server",
     "transaction",

@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from retrieval.database.failures import translate_errors
+from retrieval.database.liveness import refuse_closed_connections
 from retrieval.database.server import embedded_server_url
 from retrieval.errors import ConfigurationError
 from retrieval.settings import Settings
@@ -21,17 +22,8 @@ _LIVENESS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-
-
-def _options() -> dict[str, Any]:
-    timeout = Settings().connect_timeout_seconds
-    return {
-        "pool_pre_ping": True,
-        # statements hold texts of documents and queries: they do not belong into messages
-        "hide_parameters": True,
-        # without an encoding psycopg gives bytes for text where the database has SQL_ASCII
-        "connect_args": {"connect_timeout": timeout, "client_encoding": "utf8", **_LIVENESS},
-    }
+# a search goes on without the replica
+REPLICA_CONNECT_TIMEOUT = 2
 
 
 def normalise_url(url: str) -> URL:
@@ -62,14 +54,57 @@ def is_embedded(url: str | None = None) -> bool:
     return not (url or Settings().database_url)
 
 
-def open_engine(url: str | URL | None = None) -> Engine:
+def open_engine(url: str | URL | None = None, *, connect_timeout: int | None = None) -> Engine:
     """An engine for the URL, the environment's or the embedded server; nothing connects yet."""
-    return create_engine(url if isinstance(url, URL) else database_url(url), **_options())
+    given = url if isinstance(url, URL) else database_url(url)
+    engine = create_engine(given, **_options(connect_timeout))
+    refuse_closed_connections(engine)
+    return engine
 
 
-def open_async_engine(url: str | URL | None = None) -> AsyncEngine:
+def open_async_engine(
+    url: str | URL | None = None, *, connect_timeout: int | None = None
+) -> AsyncEngine:
     """The asynchronous twin of `open_engine`."""
-    return create_async_engine(url if isinstance(url, URL) else database_url(url), **_options())
+    given = url if isinstance(url, URL) else database_url(url)
+    engine = create_async_engine(given, **_options(connect_timeout))
+    refuse_closed_connections(engine.sync_engine)
+    return engine
+
+
+def _options(connect_timeout: int | None) -> dict[str, Any]:
+    settings = Settings()
+    return {
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.pool_overflow,
+        "pool_timeout": settings.pool_timeout_seconds,
+        # statements hold texts of documents and queries: they do not belong into messages
+        "hide_parameters": True,
+        "connect_args": {
+            "connect_timeout": connect_timeout or settings.connect_timeout_seconds,
+            # without an encoding psycopg gives bytes for text where the database has SQL_ASCII
+            "client_encoding": "utf8",
+            **_LIVENESS,
+        },
+    }
+
+
+def open_replica(url: str | None, replica_url: str | None) -> Engine | None:
+    """An engine for the replica of the database at `url`, None where it has none."""
+    given = _replica_url(url, replica_url)
+    return given and open_engine(given, connect_timeout=REPLICA_CONNECT_TIMEOUT)
+
+
+def open_async_replica(url: str | None, replica_url: str | None) -> AsyncEngine | None:
+    """The asynchronous twin of `open_replica`."""
+    given = _replica_url(url, replica_url)
+    return given and open_async_engine(given, connect_timeout=REPLICA_CONNECT_TIMEOUT)
+
+
+def _replica_url(url: str | None, given: str | None) -> URL | None:
+    """What the environment says is the replica of the database that it names, and of no other."""
+    found = given or (None if url else Settings().replica_url)
+    return None if found is None else normalise_url(found)
 
 
 @contextmanager

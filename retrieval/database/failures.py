@@ -95,7 +95,7 @@ def translate_errors() -> Iterator[None]:
             raise interruption from None
         raise from_database_error(error) from error
     except PoolTimeout as error:
-        raise errors.DatabaseUnavailable("no connection to PostgreSQL became free") from error
+        raise errors.Overloaded("all connections to the database are in use") from error
     except StatementError as error:
         # a value that cannot become a parameter, such as a vector of words
         raise errors.InvalidInput(_one_line(str(error.orig))) from error

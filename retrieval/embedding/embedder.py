@@ -82,6 +82,17 @@ class ImageEmbedder(Embedder, Protocol):
         """Return one embedding for each RGB image, in their order."""
 
 
+class BatchingEmbedder(Embedder, Protocol):
+    """An embedder that takes less time for several queries together than for one after the other.
+
+    Of its calls of `embed_queries` one is under way at a time, and none of another embedder's that
+    has no member `queries_at_once` either; that says how many may be, where they wait for others.
+    """
+
+    def embed_queries(self, texts: Sequence[str]) -> Embeddings:
+        """Return the embeddings of queries, in their order, as `embed_query` makes each of them."""
+
+
 def modalities_of(embedder: Embedder) -> Sequence[Modality]:
     """What an embedder embeds; may load its model."""
     modalities: Sequence[Modality] = getattr(embedder, "modalities", ("text",))

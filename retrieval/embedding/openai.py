@@ -64,6 +64,7 @@ class OpenAIEmbedder:
         self.max_tokens = max_tokens or settings.openai_max_tokens
         self._batch_size = batch_size or settings.openai_batch_size
         self._batch_tokens = settings.openai_batch_tokens
+        self.queries_at_once = concurrency or settings.openai_concurrency
         self._client = OpenAIClient(model, base_url, dimensions)
         # shared by all callers, so that together they do not exceed the limit
         self._pool = ThreadPoolExecutor(concurrency or settings.openai_concurrency, "embedding")
@@ -106,6 +107,12 @@ class OpenAIEmbedder:
         rows = self.embed_documents([text]) if len(pieces) > 1 else self._embed(pieces)
         query: Floats = rows[0]
         return query
+
+    def embed_queries(self, texts: Sequence[str]) -> Floats:
+        """Does not wait for the documents that other threads embed."""
+        pieces = [piece for row, text in enumerate(texts) for piece in self._pieces(row, text)]
+        answers = [self._embed(pieces[batch]) for batch in self._batches(pieces)]
+        return self._averaged(pieces, np.concatenate(answers), len(texts))
 
     def count_tokens(self, text: str) -> int:
         return self._count_tokens(text)

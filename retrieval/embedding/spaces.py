@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, Embedding, Kind, Signature, create_embedder
 from retrieval.embedding.backend import backend_for
+from retrieval.embedding.embedder import BatchingEmbedder
+from retrieval.embedding.query_batches import QueryBatches
 from retrieval.errors import InvalidInput, NotFound, RetrievalError, SpaceMismatch
 
 
@@ -42,6 +44,7 @@ class KnownSpaces:
         self.embedder = embedder
         self.calibrated_at: dict[int, int] = {}  # by space_id: of how many chunks
         self._embedders: list[Embedder] = [embedder] if embedder else []
+        self._batches: dict[int, QueryBatches] = {}
         self._spaces: dict[tuple[str, str | None, Kind | None], KnownSpace] = {}
 
     def get(self, collection: str, space: str | None, kind: Kind | None) -> KnownSpace | None:
@@ -82,6 +85,14 @@ class KnownSpaces:
             return
         if _fitting(self._embedders, self.embedder, row) is None:
             check_signature(self.embedder, row.name, row.signature)
+
+    def batches(self, embedder: Embedder) -> QueryBatches | None:
+        """The queries that wait for an embedder; None where it has nothing from batches."""
+        batches = self._batches.get(id(embedder))
+        if batches is None and hasattr(embedder, "embed_queries"):
+            batches = QueryBatches(cast(BatchingEmbedder, embedder))
+            batches = self._batches.setdefault(id(embedder), batches)
+        return batches
 
     def remember(self, embedder: Embedder) -> None:
         """Use this embedder for the spaces that it fits."""

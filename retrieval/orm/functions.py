@@ -14,6 +14,7 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     Text,
+    bindparam,
     func,
     literal,
 )
@@ -162,9 +163,19 @@ def _argument(function: str, name: str, value: Any) -> NamedArgument:
     if isinstance(value, ColumnElement):
         return NamedArgument(name, value)
     argument_type = _OWN_TYPES.get((function, name)) or _TYPES[name]
-    if isinstance(argument_type, JSONB):
-        _check_json(name, value)
+    check_argument(name, value)
     return NamedArgument(name, literal(value, argument_type))
+
+
+def parameter(name: str) -> ColumnElement[Any]:
+    """What stands for an argument in a statement that is built once and executed with many."""
+    return bindparam(name, type_=_TYPES[name])
+
+
+def check_argument(name: str, value: Any) -> None:
+    """Raise InvalidInput for what cannot be sent."""
+    if isinstance(_TYPES.get(name), JSONB):
+        _check_json(name, value)
 
 
 def _check_json(name: str, value: Any) -> None:

@@ -2,22 +2,30 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
-from retrieval.database.statement_timeout import timeout_statement
-from retrieval.database.tenancy import NOBODY, Tenancy
+from retrieval.database.liveness import was_disconnected
+from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
+from retrieval.database.transaction_settings import (
+    NO_PARAMETERS,
+    NOBODY,
+    TransactionSettings,
+    beginning,
+)
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
+from retrieval.errors import DatabaseUnavailable
 from retrieval.ingestion import (
     ContextWriter,
     IngestOptions,
@@ -30,7 +38,7 @@ from retrieval.search import statements
 from retrieval.search.async_search_methods import AsyncSearchMethods
 from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
-from retrieval.search.searches import Searches
+from retrieval.search.searches import Searches, rows
 from retrieval.settings import Settings
 from retrieval.spaces.async_spaces import AsyncSpaces
 from retrieval.steps import Result, Steps, drive_async
@@ -52,23 +60,40 @@ class AsyncRetriever(AsyncSearchMethods):
     and then neither commits nor rolls back; without one it runs in a transaction of its own.
     """
 
-    def __init__(self, engine: AsyncEngine, *, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        embedder: Embedder | None = None,
+        replica: AsyncEngine | None = None,
+    ) -> None:
         self.engine = engine
-        self._tenancy: Tenancy | None = None
-        self._statement_timeout: float | None = None
+        self._replica = None if replica is None else Replica(replica)
+        self._minimum_lsn: str | None = None
+        self._settings = TransactionSettings()
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = AsyncSpaces(self._drive, self._spaces)
 
     @classmethod
-    async def open(cls, url: str | None = None, *, embedder: Embedder | None = None) -> Self:
+    async def open(
+        cls,
+        url: str | None = None,
+        *,
+        embedder: Embedder | None = None,
+        replica_url: str | None = None,
+    ) -> Self:
         """Connect to the URL, to RETRIEVAL_DATABASE_URL, or to the embedded server.
 
         The embedded server's schema is created and upgraded as needed; another database must have
         been prepared with `retrieval init`, otherwise SchemaMismatch is raised.
+
+        Searches, and whatever else only reads, go to the replica: `replica_url`, or where no URL is
+        given RETRIEVAL_REPLICA_URL. The primary takes them while the replica does not answer.
         """
         engine = await asyncio.to_thread(database.open_async_engine, url)
-        retriever = cls(engine, embedder=embedder)
+        replica = database.open_async_replica(url, replica_url)
+        retriever = cls(engine, embedder=embedder, replica=replica)
         upgrade = database.is_embedded(url)
         try:
             async with retriever._connection(None) as connection:
@@ -85,8 +110,28 @@ class AsyncRetriever(AsyncSearchMethods):
         to none. With a `role`, such as retrieval_reader, it has the rights of that role alone. In a
         transaction of the caller's both hold until that ends.
         """
+        bound = self._copy()
+        bound._settings = replace(self._settings, tenant=tenant, role=role)
+        return bound
+
+    def at_least(self, lsn: str) -> Self:
+        """A retriever on the same connections that sees what was written up to a position.
+
+        That is one of the database's log, as `lsn` returns it after a write. What reads waits for
+        the replica to come so far, RETRIEVAL_REPLICA_WAIT_SECONDS at most, and then goes to the
+        primary. Without a replica, nothing ever waits.
+        """
+        bound = self._copy()
+        bound._minimum_lsn = checked_lsn(lsn)
+        return bound
+
+    async def lsn(self) -> str:
+        """A position in the database's log behind everything that has been written so far."""
+        async with self._connection(None) as connection:
+            return str(await connection.scalar(CURRENT_LSN))
+
+    def _copy(self) -> Self:
         bound = copy.copy(self)
-        bound._tenancy = Tenancy(tenant, role)
         bound.spaces = AsyncSpaces(bound._drive, self._spaces)
         return bound
 
@@ -96,9 +141,8 @@ class AsyncRetriever(AsyncSearchMethods):
         DatabaseTimeout is what one that takes longer ends in; 0 is without end. What cannot run
         inside of a transaction, such as the building of an index, is not bound.
         """
-        bound = copy.copy(self)
-        bound._statement_timeout = seconds
-        bound.spaces = AsyncSpaces(bound._drive, self._spaces)
+        bound = self._copy()
+        bound._settings = replace(self._settings, statement_timeout=seconds)
         return bound
 
     async def load_models(self, *, connection: Caller = None) -> list[LoadedModel]:
@@ -111,6 +155,8 @@ class AsyncRetriever(AsyncSearchMethods):
     async def close(self) -> None:
         """Close the connections."""
         await self.engine.dispose()
+        if self._replica is not None:
+            await self._replica.engine.dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,7 +183,7 @@ class AsyncRetriever(AsyncSearchMethods):
                     try:
                         yield await self._entered(connection, transaction=False)
                     finally:
-                        if self._tenancy is not None:
+                        if self._settings.outlives_transactions:
                             await connection.execute(NOBODY)
             else:
                 async with self.engine.begin() as connection:
@@ -146,15 +192,50 @@ class AsyncRetriever(AsyncSearchMethods):
     async def _entered(
         self, connection: AsyncConnection, *, transaction: bool = True
     ) -> AsyncConnection:
-        if self._tenancy is not None:
-            await connection.execute(self._tenancy.statement(transaction=transaction))
-        if self._statement_timeout is not None and transaction:
-            await connection.execute(timeout_statement(self._statement_timeout))
+        needed = (
+            not self._settings.is_empty if transaction else self._settings.outlives_transactions
+        )
+        if needed:
+            await connection.execute(self._settings.statement(transaction=transaction))
         return connection
 
+    @asynccontextmanager
+    async def _reading(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """A connection for statements that only read: in a transaction only for its settings."""
+        with database.translate_errors():
+            async with engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                if self._settings.is_empty:
+                    yield connection
+                else:
+                    begin = beginning(self._settings)
+                    await connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
+                    yield connection
+                    await connection.exec_driver_sql("commit")
+
+    async def _read(self, run: Callable[[Connection], Any]) -> Any:
+        if self._replica is not None:
+            attempt = once_replayed(run, self._minimum_lsn)
+            for pause in self._replica.attempts():
+                await asyncio.sleep(pause)
+                with self._replica.attempt():
+                    async with self._reading(self._replica.engine) as connection:
+                        found = await connection.run_sync(attempt)
+                    if found is not BEHIND:
+                        return found
+        try:
+            async with self._reading(self.engine) as connection:
+                return await connection.run_sync(run)
+        except DatabaseUnavailable as error:
+            if not was_disconnected(error):
+                raise
+        async with self._reading(self.engine) as connection:
+            return await connection.run_sync(run)
+
     async def _drive(self, steps: Steps[Result], connection: Caller) -> Result:
-        alone = connection is not None
-        return await drive_async(steps, partial(self._connection, connection), alone=alone)
+        if connection is not None:
+            return await drive_async(steps, partial(self._connection, connection), alone=True)
+        return await drive_async(steps, partial(self._connection, None), read=self._read)
 
     async def create_collection(
         self,
@@ -202,9 +283,12 @@ class AsyncRetriever(AsyncSearchMethods):
 
     async def collections(self, *, connection: Caller = None) -> list[CollectionSummary]:
         """Every collection with its size and model, by name."""
-        async with self._connection(connection) as used:
-            rows = await used.execute(statements.collections_statement())
-            return [CollectionSummary(**row._mapping) for row in rows]
+        found = await self._drive(rows(statements.collections_statement()), connection)
+        return [CollectionSummary(**row._mapping) for row in found]
+
+    async def read(self, statement: Select[Any], *, connection: Caller = None) -> list[Any]:
+        """The rows of a statement of the caller's that only reads, asked where searches are."""
+        return await self._drive(rows(statement), connection)
 
     async def ingest(
         self,
@@ -269,8 +353,8 @@ class AsyncRetriever(AsyncSearchMethods):
     ) -> list[JobCounts]:
         """The spaces for which chunks wait for a worker, or were embedded by one of late."""
         async with self._connection(connection) as used:
-            rows = await used.execute(count_jobs_statement(collection))
-            return [JobCounts(**row._mapping) for row in rows]
+            found = await used.execute(count_jobs_statement(collection))
+            return [JobCounts(**row._mapping) for row in found]
 
     async def failed_jobs(
         self,
@@ -281,8 +365,8 @@ class AsyncRetriever(AsyncSearchMethods):
     ) -> list[FailedJob]:
         """Chunks that workers could not embed, and why."""
         async with self._connection(connection) as used:
-            rows = await used.execute(failed_jobs_statement(collection, max_results))
-            return [FailedJob(**row._mapping) for row in rows]
+            found = await used.execute(failed_jobs_statement(collection, max_results))
+            return [FailedJob(**row._mapping) for row in found]
 
     async def retry_jobs(
         self,

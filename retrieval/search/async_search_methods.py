@@ -13,7 +13,13 @@ from retrieval.reranking import Reranker
 from retrieval.search.by_image import QueryImage, image_hits
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
 from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit, StoredChunk
-from retrieval.search.searches import Searches, found_hits, found_passages, rows
+from retrieval.search.searches import (
+    Searches,
+    found_hits,
+    found_passages,
+    rows,
+    written_rows,
+)
 from retrieval.search.statements import neighbouring_statement
 from retrieval.steps import Result, Steps
 
@@ -309,7 +315,7 @@ class AsyncSearchMethods:
     ) -> Calibration:
         """Find what a dense space should count beside the words, and store it."""
         found = orm.calibrate(collection, space, sample=sample, store=store)
-        (row,) = await self._drive(rows(select(*found.c)), connection)
+        (row,) = await self._drive(written_rows(select(*found.c)), connection)
         return Calibration(**row._mapping)
 
     async def set_ranking(
@@ -326,4 +332,4 @@ class AsyncSearchMethods:
         Without anything that is set, they return to the defaults.
         """
         called = orm.set_ranking(collection, fusion=fusion, weights=weights, rrf_k=rrf_k)
-        await self._drive(rows(select(called)), connection)
+        await self._drive(written_rows(select(called)), connection)

@@ -14,7 +14,7 @@ from retrieval.errors import InvalidInput, NotReady
 from retrieval.search.results import Hit
 from retrieval.search.searches import found_hits
 from retrieval.search.statements import space_statement
-from retrieval.steps import Compute, Query, Steps
+from retrieval.steps import Compute, Read, Steps
 
 QueryImage: TypeAlias = str | Path | Image
 
@@ -39,7 +39,7 @@ def image_hits(
 def _space_steps(
     collection: str, space: str | None, known_spaces: KnownSpaces
 ) -> Steps[KnownSpace]:
-    row = yield Query(partial(_space_row, collection=collection, space=space))
+    row = yield Read(partial(_space_row, collection=collection, space=space))
     if not check_found(collection, space, "dense", row):
         raise NotReady(f"collection {collection} has no active space of images")
     known: KnownSpace = yield Compute(partial(known_spaces.known, row))

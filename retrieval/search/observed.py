@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,28 +11,38 @@ from sqlalchemy import Connection, Select, func, select
 from retrieval.observing import observer
 from retrieval.orm import LEGS
 from retrieval.search.request import SearchRequest
-from retrieval.steps import Query, Steps
+from retrieval.steps import Read, Steps
 
 EXPLAIN = "retrieval.explain"
 EXPLANATION = "retrieval.explanation"
 
 
 def observed_rows(
-    statement: Select[Any], request: SearchRequest, only_leg: str | None
+    statement: Select[Any],
+    parameters: Mapping[str, Any] | None,
+    request: SearchRequest,
+    only_leg: str | None,
 ) -> Steps[list[Any]]:
     """The rows of a search; `only_leg` where its statement is nothing else than that."""
     legs = [leg for leg in LEGS if leg in request.legs] + ["space"] * bool(request.spaces)
-    found: list[Any] = yield Query(partial(_rows, statement, "+".join(legs), only_leg))
+    run = partial(_rows, statement, parameters, "+".join(legs), only_leg)
+    found: list[Any] = yield Read(run)
     return found
 
 
-def _rows(statement: Select[Any], legs: str, only_leg: str | None, used: Connection) -> list[Any]:
+def _rows(
+    statement: Select[Any],
+    parameters: Mapping[str, Any] | None,
+    legs: str,
+    only_leg: str | None,
+    used: Connection,
+) -> list[Any]:
     watching, began = observer(), time.perf_counter()
     explained = only_leg is None and watching.wants_legs()
     if explained:
         _set(used, **{EXPLAIN: "on", EXPLANATION: ""})
     with watching.stage("search", legs=legs):
-        rows = list(used.execute(statement))
+        rows = list(used.execute(statement, parameters))
     if only_leg is not None:
         watching.legs([(only_leg, time.perf_counter() - began)])
     if explained:

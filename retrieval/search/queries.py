@@ -12,7 +12,7 @@ from retrieval.errors import NotReady
 from retrieval.observing import observer
 from retrieval.search.request import DEFAULT_LEGS, QUERIES, SearchRequest, WantedSpace
 from retrieval.search.statements import space_statement
-from retrieval.steps import Compute, Query, Steps
+from retrieval.steps import Compute, Read, Steps, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,13 @@ def query_steps(request: SearchRequest, known_spaces: KnownSpaces) -> Steps[Quer
         except NotReady:
             if not optional:
                 raise
-    if spaces:
-        embeddings |= yield Compute(partial(_embedded, request.query, spaces))
+    waiting = {
+        leg: embedding_step(request.query, each, known_spaces) for leg, each in spaces.items()
+    }
+    if waiting:
+        with observer().stage("embed_queries", texts=len(waiting)):
+            for leg, step in waiting.items():
+                embeddings[leg] = yield step
     return Queries(embeddings, {leg: dict(each.signature) for leg, each in spaces.items()})
 
 
@@ -49,7 +54,7 @@ def space_steps(
     """The space of a leg, NotReady where there is none."""
     known = known_spaces.get(collection, wanted.name, wanted.kind)
     if known is None:
-        row = yield Query(partial(_space_row, collection=collection, wanted=wanted))
+        row = yield Read(partial(_space_row, collection=collection, wanted=wanted))
         # a signature needs the model, and that takes a while to load
         learn = partial(known_spaces.learn, collection, wanted.name, wanted.kind, row)
         known = yield Compute(learn)
@@ -63,9 +68,12 @@ def _space_row(connection: Connection, collection: str, wanted: WantedSpace) -> 
     return connection.execute(statement).one_or_none()
 
 
-def _embedded(query: str, spaces: Mapping[str, KnownSpace]) -> dict[str, Any]:
-    with observer().stage("embed_queries", texts=len(spaces)):
-        return {leg: space.embedder.embed_query(query) for leg, space in spaces.items()}
+def embedding_step(query: str, space: KnownSpace, known_spaces: KnownSpaces) -> Compute | Wait:
+    """What embeds the query: with those of other searches, among which it is put here, or alone."""
+    batches = known_spaces.batches(space.embedder)
+    if batches is None:
+        return Compute(partial(space.embedder.embed_query, query))
+    return Wait(batches.submit(query))
 
 
 def _no_space(collection: str, wanted: WantedSpace) -> NotReady:
@@ -77,5 +85,5 @@ def check_steps(request: SearchRequest) -> Steps[None]:
     """Raise NotFound where the collection or the space of a request is not there."""
     name = request.space
     wanted = WantedSpace("semantic", name, None if name else "dense")
-    row = yield Query(partial(_space_row, collection=request.collection, wanted=wanted))
+    row = yield Read(partial(_space_row, collection=request.collection, wanted=wanted))
     check_found(request.collection, name, wanted.kind, row)

@@ -1,22 +1,31 @@
 """The retriever: everything that a Python program does with collections."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Select, select
 from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
-from retrieval.database.statement_timeout import timeout_statement
-from retrieval.database.tenancy import NOBODY, Tenancy
+from retrieval.database.liveness import was_disconnected
+from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
+from retrieval.database.transaction_settings import (
+    NO_PARAMETERS,
+    NOBODY,
+    TransactionSettings,
+    beginning,
+)
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
+from retrieval.errors import DatabaseUnavailable
 from retrieval.ingestion import (
     ContextWriter,
     IngestOptions,
@@ -29,7 +38,7 @@ from retrieval.search import statements
 from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
-from retrieval.search.searches import Searches
+from retrieval.search.searches import Searches, rows
 from retrieval.settings import Settings
 from retrieval.spaces.spaces import Spaces
 from retrieval.steps import Result, Steps, drive
@@ -49,22 +58,39 @@ class Retriever(SearchMethods):
     neither commits nor rolls back; without one it runs in a transaction of its own.
     """
 
-    def __init__(self, engine: Engine, *, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        embedder: Embedder | None = None,
+        replica: Engine | None = None,
+    ) -> None:
         self.engine = engine
-        self._tenancy: Tenancy | None = None
-        self._statement_timeout: float | None = None
+        self._replica = None if replica is None else Replica(replica)
+        self._minimum_lsn: str | None = None
+        self._settings = TransactionSettings()
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = Spaces(self._drive, self._spaces)
 
     @classmethod
-    def open(cls, url: str | None = None, *, embedder: Embedder | None = None) -> Self:
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        embedder: Embedder | None = None,
+        replica_url: str | None = None,
+    ) -> Self:
         """Connect to the URL, to RETRIEVAL_DATABASE_URL, or to the embedded server.
 
         The embedded server's schema is created and upgraded as needed; another database must have
         been prepared with `retrieval init`, otherwise SchemaMismatch is raised.
+
+        Searches, and whatever else only reads, go to the replica: `replica_url`, or where no URL is
+        given RETRIEVAL_REPLICA_URL. The primary takes them while the replica does not answer.
         """
-        retriever = cls(database.open_engine(url), embedder=embedder)
+        engine, replica = database.open_engine(url), database.open_replica(url, replica_url)
+        retriever = cls(engine, embedder=embedder, replica=replica)
         try:
             with retriever._connection(None) as connection:
                 database.prepare_schema(connection, upgrade=database.is_embedded(url))
@@ -80,8 +106,28 @@ class Retriever(SearchMethods):
         to none. With a `role`, such as retrieval_reader, it has the rights of that role alone. In a
         transaction of the caller's both hold until that ends.
         """
+        bound = self._copy()
+        bound._settings = replace(self._settings, tenant=tenant, role=role)
+        return bound
+
+    def at_least(self, lsn: str) -> Self:
+        """A retriever on the same connections that sees what was written up to a position.
+
+        That is one of the database's log, as `lsn` returns it after a write. What reads waits for
+        the replica to come so far, RETRIEVAL_REPLICA_WAIT_SECONDS at most, and then goes to the
+        primary. Without a replica, nothing ever waits.
+        """
+        bound = self._copy()
+        bound._minimum_lsn = checked_lsn(lsn)
+        return bound
+
+    def lsn(self) -> str:
+        """A position in the database's log behind everything that has been written so far."""
+        with self._connection(None) as connection:
+            return str(connection.scalar(CURRENT_LSN))
+
+    def _copy(self) -> Self:
         bound = copy.copy(self)
-        bound._tenancy = Tenancy(tenant, role)
         bound.spaces = Spaces(bound._drive, self._spaces)
         return bound
 
@@ -91,9 +137,8 @@ class Retriever(SearchMethods):
         DatabaseTimeout is what one that takes longer ends in; 0 is without end. What cannot run
         inside of a transaction, such as the building of an index, is not bound.
         """
-        bound = copy.copy(self)
-        bound._statement_timeout = seconds
-        bound.spaces = Spaces(bound._drive, self._spaces)
+        bound = self._copy()
+        bound._settings = replace(self._settings, statement_timeout=seconds)
         return bound
 
     def load_models(self, *, connection: Connection | Session | None = None) -> list[LoadedModel]:
@@ -106,6 +151,8 @@ class Retriever(SearchMethods):
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
+        if self._replica is not None:
+            self._replica.engine.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -131,21 +178,56 @@ class Retriever(SearchMethods):
                     try:
                         yield self._entered(connection, transaction=False)
                     finally:
-                        if self._tenancy is not None:
+                        if self._settings.outlives_transactions:
                             connection.execute(NOBODY)
             else:
                 with self.engine.begin() as connection:
                     yield self._entered(connection)
 
     def _entered(self, connection: Connection, *, transaction: bool = True) -> Connection:
-        if self._tenancy is not None:
-            connection.execute(self._tenancy.statement(transaction=transaction))
-        if self._statement_timeout is not None and transaction:
-            connection.execute(timeout_statement(self._statement_timeout))
+        needed = (
+            not self._settings.is_empty if transaction else self._settings.outlives_transactions
+        )
+        if needed:
+            connection.execute(self._settings.statement(transaction=transaction))
         return connection
 
+    @contextmanager
+    def _reading(self, engine: Engine) -> Iterator[Connection]:
+        """A connection for statements that only read: in a transaction only for its settings."""
+        with database.translate_errors(), engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            if self._settings.is_empty:
+                yield connection
+            else:
+                begin = beginning(self._settings)
+                connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
+                yield connection
+                connection.exec_driver_sql("commit")
+
+    def _read(self, run: Callable[[Connection], Any]) -> Any:
+        if self._replica is not None:
+            attempt = once_replayed(run, self._minimum_lsn)
+            for pause in self._replica.attempts():
+                time.sleep(pause)
+                with self._replica.attempt():
+                    with self._reading(self._replica.engine) as connection:
+                        found = attempt(connection)
+                    if found is not BEHIND:
+                        return found
+        try:
+            with self._reading(self.engine) as connection:
+                return run(connection)
+        except DatabaseUnavailable as error:
+            if not was_disconnected(error):
+                raise
+        with self._reading(self.engine) as connection:
+            return run(connection)
+
     def _drive(self, steps: Steps[Result], connection: Connection | Session | None) -> Result:
-        return drive(steps, partial(self._connection, connection), alone=connection is not None)
+        if connection is not None:
+            return drive(steps, partial(self._connection, connection), alone=True)
+        return drive(steps, partial(self._connection, None), read=self._read)
 
     def create_collection(
         self,
@@ -194,9 +276,14 @@ class Retriever(SearchMethods):
         self, *, connection: Connection | Session | None = None
     ) -> list[CollectionSummary]:
         """Every collection with its size and model, by name."""
-        with self._connection(connection) as used:
-            rows = used.execute(statements.collections_statement())
-            return [CollectionSummary(**row._mapping) for row in rows]
+        found = self._drive(rows(statements.collections_statement()), connection)
+        return [CollectionSummary(**row._mapping) for row in found]
+
+    def read(
+        self, statement: Select[Any], *, connection: Connection | Session | None = None
+    ) -> list[Any]:
+        """The rows of a statement of the caller's that only reads, asked where searches are."""
+        return self._drive(rows(statement), connection)
 
     def ingest(
         self,
@@ -259,8 +346,8 @@ class Retriever(SearchMethods):
     ) -> list[JobCounts]:
         """The spaces for which chunks wait for a worker, or were embedded by one of late."""
         with self._connection(connection) as used:
-            rows = used.execute(count_jobs_statement(collection))
-            return [JobCounts(**row._mapping) for row in rows]
+            found = used.execute(count_jobs_statement(collection))
+            return [JobCounts(**row._mapping) for row in found]
 
     def failed_jobs(
         self,
@@ -271,8 +358,8 @@ class Retriever(SearchMethods):
     ) -> list[FailedJob]:
         """Chunks that workers could not embed, and why."""
         with self._connection(connection) as used:
-            rows = used.execute(failed_jobs_statement(collection, max_results))
-            return [FailedJob(**row._mapping) for row in rows]
+            found = used.execute(failed_jobs_statement(collection, max_results))
+            return [FailedJob(**row._mapping) for row in found]
 
     def retry_jobs(
         self,

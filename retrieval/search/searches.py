@@ -12,19 +12,26 @@ from retrieval.embedding.spaces import KnownSpaces, is_stale
 from retrieval.errors import InvalidInput, NotReady, SpaceMismatch
 from retrieval.observing import observer
 from retrieval.search.observed import observed_rows
-from retrieval.search.queries import Queries, check_steps, query_steps, space_steps
+from retrieval.search.queries import (
+    Queries,
+    check_steps,
+    embedding_step,
+    query_steps,
+    space_steps,
+)
 from retrieval.search.request import KINDS, SearchRequest, WantedSpace
 from retrieval.search.rerank import LATE_INTERACTION, KnownRerankers, Reranking, rerank_hits
 from retrieval.search.results import DocumentHit, Hit, PassageHit
 from retrieval.search.search_statements import (
+    Statement,
     documents_statement,
     explain_statement,
     search_statement,
 )
 from retrieval.search.token_scores import token_scores
-from retrieval.steps import Compute, Query, Steps
+from retrieval.steps import Compute, Query, Read, Steps
 
-Build = Callable[[SearchRequest, Queries], Select[Any]]
+Build = Callable[[SearchRequest, Queries], Statement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,8 @@ class Searches:
         wanted = WantedSpace(LATE_INTERACTION, None, KINDS[LATE_INTERACTION])
         space = yield from space_steps(request.collection, wanted, self.spaces)
         with observer().stage("rerank"):
-            scores = yield from token_scores(request.collection, space, request.query, hits)
+            query = yield embedding_step(request.query, space, self.spaces)
+            scores = yield from token_scores(request.collection, space, query, hits)
         return rerank_hits(hits, scores)[reranking.page]
 
     def documents(
@@ -92,11 +100,19 @@ class Searches:
     def _rows_once(self, request: SearchRequest, build: Build) -> Steps[list[Any]]:
         queries = yield from query_steps(request, self.spaces)
         only_leg = request.only_leg if build is search_statement else None
-        return (yield from observed_rows(build(request, queries), request, only_leg))
+        return (yield from observed_rows(*build(request, queries), request, only_leg))
 
 
-def rows(statement: Select[Any]) -> Steps[list[Any]]:
-    """The rows of a statement."""
+def rows(statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Steps[list[Any]]:
+    """The rows of a statement that only reads."""
+    found: list[Any] = yield Read(
+        lambda connection: list(connection.execute(statement, parameters))
+    )
+    return found
+
+
+def written_rows(statement: Select[Any]) -> Steps[list[Any]]:
+    """The rows of a statement that writes."""
     found: list[Any] = yield Query(lambda connection: list(connection.execute(statement)))
     return found
 

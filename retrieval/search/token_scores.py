@@ -12,16 +12,16 @@ from retrieval.embedding.embedder import Floats
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.reranking.late_interaction import max_sim_scores, unpacked_tokens
 from retrieval.search.results import Hit
-from retrieval.steps import Compute, Query, Steps
+from retrieval.steps import Compute, Read, Steps
 
 
 def token_scores(
-    collection: str, space: KnownSpace, query: str, hits: Sequence[Hit]
+    collection: str, space: KnownSpace, query: Floats, hits: Sequence[Hit]
 ) -> Steps[Floats]:
-    """The late-interaction score of each hit, NaN for one without token embeddings."""
+    """The score of each hit by the tokens of the query, NaN for a hit without token embeddings."""
     chunks = [hit.chunk_id for hit in hits]
-    rows = yield Query(partial(_packed, collection=collection, chunks=chunks, space=space.name))
-    scores: Floats = yield Compute(partial(_scores, space, query, chunks, rows))
+    rows = yield Read(partial(_packed, collection=collection, chunks=chunks, space=space.name))
+    scores: Floats = yield Compute(partial(_scores, query, chunks, rows))
     return scores
 
 
@@ -30,8 +30,8 @@ def _packed(connection: Connection, collection: str, chunks: list[int], space: s
     return connection.execute(select(*packed.c)).all()
 
 
-def _scores(space: KnownSpace, query: str, chunks: Sequence[int], rows: Sequence[Any]) -> Floats:
+def _scores(query: Floats, chunks: Sequence[int], rows: Sequence[Any]) -> Floats:
     tokens = {row.chunk_id: unpacked_tokens(row.vectors, row.tokens) for row in rows}
-    found = max_sim_scores(np.asarray(space.embedder.embed_query(query)), list(tokens.values()))
+    found = max_sim_scores(np.asarray(query), list(tokens.values()))
     by_chunk = dict(zip(tokens, found.tolist(), strict=True))
     return np.array([by_chunk.get(chunk, np.nan) for chunk in chunks], dtype=np.float32)

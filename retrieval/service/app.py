@@ -15,6 +15,7 @@ from retrieval.service.body_limit import BodyLimit
 from retrieval.service.described_security import describe_security
 from retrieval.service.observation import Observation
 from retrieval.service.operations import Operations
+from retrieval.service.overload import limit_load
 from retrieval.service.problems import PROBLEM_MEDIA_TYPE, install_problem_handlers
 from retrieval.service.routes import routers
 from retrieval.service.security import install_security
@@ -85,6 +86,7 @@ def create_app(retriever: AsyncRetriever | None = None) -> FastAPI:
     app.state.statement_timeout = settings.statement_timeout_seconds
     app.add_middleware(BodyLimit, maximum_bytes=settings.maximum_body_bytes)
     app.add_middleware(Abandonment)
+    limit_load(app)
     install_security(app, settings)
     install_problem_handlers(app)
     for router in routers:

@@ -11,6 +11,7 @@ from retrieval.errors import NotFound
 from retrieval.search import AsyncRetriever
 from retrieval.service.abandonment import READS_ONLY
 from retrieval.service.authentication import unauthenticated
+from retrieval.service.consistency import MinimumLsn, seen_from, will_write
 from retrieval.service.database_roles import DatabaseRoles
 from retrieval.service.described_security import SCHEME
 
@@ -39,7 +40,7 @@ class Grants:
             raise NotFound(f"collection {collection} does not exist")
 
 
-def _retriever(request: Request) -> AsyncRetriever:
+async def _retriever(request: Request) -> AsyncRetriever:
     retriever: AsyncRetriever = request.app.state.retriever
     return retriever
 
@@ -65,14 +66,8 @@ async def _bound_retriever(
     key: Annotated[ApiKey | None, Depends(_key)],
     _: Annotated[object, Security(_bearer)],
 ) -> AsyncRetriever:
-    """The retriever in the tenant of the key, once its scope and the collection are granted.
-
-    What only reads may be given up when its client goes, and has so much time in the database.
-    """
+    """The retriever in the tenant of the key, once its scope and the collection are granted."""
     (scope,) = needed.scopes
-    if scope == "read":
-        setattr(request.state, READS_ONLY, True)
-        retriever = retriever.with_statement_timeout(request.app.state.statement_timeout)
     if key is None:
         return retriever
     if scope not in key.scopes:
@@ -85,11 +80,38 @@ async def _bound_retriever(
     return retriever.for_tenant(key.tenant, role=await roles.of_scope(retriever, scope))
 
 
+async def _reading(
+    request: Request,
+    retriever: Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["read"])],
+    minimum_lsn: MinimumLsn = None,
+) -> AsyncRetriever:
+    """What only reads may be given up when its client goes, and has so much time."""
+    setattr(request.state, READS_ONLY, True)
+    bound = retriever.with_statement_timeout(request.app.state.statement_timeout)
+    return seen_from(bound, minimum_lsn)
+
+
+async def _writing(
+    request: Request,
+    retriever: Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["write"])],
+) -> AsyncRetriever:
+    will_write(request)
+    return retriever
+
+
+async def _administering(
+    request: Request,
+    retriever: Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["admin"])],
+) -> AsyncRetriever:
+    will_write(request)
+    return retriever
+
+
 # for health checks; every other route takes one of the three below, which say what it needs
 OpenRetriever = Annotated[AsyncRetriever, Depends(_retriever)]
-Reading = Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["read"])]
-Writing = Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["write"])]
-Administering = Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["admin"])]
+Reading = Annotated[AsyncRetriever, Depends(_reading)]
+Writing = Annotated[AsyncRetriever, Depends(_writing)]
+Administering = Annotated[AsyncRetriever, Depends(_administering)]
 # for routes that name collections elsewhere than in their path, or list them
 Granted = Annotated[Grants, Depends(_grants)]
 CollectionName = Annotated[str, Path(description="The collection's name.", examples=["handbook"])]

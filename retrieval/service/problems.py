@@ -34,6 +34,7 @@ INTERNAL_ERROR = Kind("internal-error", 500, "The service failed")
 SHUTTING_DOWN = Kind("shutting-down", 503, "The service is being stopped")
 MODEL_UNAVAILABLE = Kind("model-unavailable", 503, "The model is unavailable")
 INVALID_INPUT = Kind("invalid-input", 422, "The request cannot be used as it is")
+OVERLOADED = Kind("overloaded", 503, "More is asked for at once than can be done")
 
 _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.NotFound: Kind("not-found", 404, "No such collection, space or document"),
@@ -46,6 +47,7 @@ _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.DatabaseTimeout: Kind("database-timeout", 504, "The database took too long"),
     errors.DatabaseUnavailable: Kind("database-unavailable", 503, "The database is unavailable"),
     errors.ModelUnavailable: MODEL_UNAVAILABLE,
+    errors.Overloaded: OVERLOADED,
     errors.RetrievalError: INTERNAL_ERROR,
 }
 _STATUSES: dict[int, Kind] = {
@@ -147,7 +149,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "The request cannot be used as it is; the detail names the field",
         429: "Too many requests; the header Retry-After says when to come back",
         500: "The service failed",
-        503: "The database or the model is unavailable",
+        503: "The database or the model is unavailable, or the service is overloaded",
         504: "The database took too long",
     }
     return {

@@ -18,8 +18,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from retrieval.errors import InvalidInput
+from retrieval.service.consistency import say_how_far
 
 MAXIMUM_DEPTH = 128
+SMALL_BODY = 64 * 1024
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -36,7 +38,9 @@ class StrictRoute(APIRoute):
             if takes_body:
                 _check_content_type(request)
                 request = await _JsonRequest(request.scope, request.receive).parsed()
-            return await handle(request)
+            response = await handle(request)
+            await say_how_far(request, response)
+            return response
 
         return checked
 
@@ -52,7 +56,11 @@ class _JsonRequest(Request):
         except ClientDisconnect as error:
             raise HTTPException(400, "the request ended before its body did") from error
         if body:
-            self._value = await asyncio.to_thread(parse_json, body)
+            # to change to a thread takes longer than to read what a search sends
+            is_small = len(body) <= SMALL_BODY
+            self._value = (
+                parse_json(body) if is_small else await asyncio.to_thread(parse_json, body)
+            )
         return self
 
     async def json(self) -> Any:
@@ -90,9 +98,15 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             prefix = "" if path == "body" else f"{path}."
             waiting += [(f"{prefix}{key}", each, depth + 1) for key, each in part.items()]
         elif isinstance(part, list):
+            if depth < MAXIMUM_DEPTH and _is_vector(part):
+                continue  # one by one its numbers would take longer than the rest of a request
             waiting += [(path, each, depth + 1) for each in part]
         else:
             yield path, part
+
+
+def _is_vector(part: list[Any]) -> bool:
+    return set(map(type, part)) == {float} and all(map(math.isfinite, part))
 
 
 def _unfit(part: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -29,6 +29,7 @@ from retrieval import (
     build_context,
     orm,
 )
+from retrieval.search import search_statements, searches
 from retrieval.search.request import SearchRequest
 
 DENSE = HashingEmbedder()
@@ -145,14 +146,14 @@ def test_signatures_of_every_space_are_checked(
     shop: Retriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What another model embedded is refused, whichever leg it is for."""
-    given: list[dict[str, Any]] = []
-    search = orm.hybrid_search
+    given: list[Mapping[str, Any]] = []
 
-    def noted(*arguments: Any, **named: Any) -> Any:
-        given.append(named)
-        return search(*arguments, **named)
+    def noted(*arguments: Any) -> search_statements.Statement:
+        statement = search_statements.search_statement(*arguments)
+        given.append(statement.parameters)
+        return statement
 
-    monkeypatch.setattr(orm, "hybrid_search", noted)
+    monkeypatch.setattr(searches, "search_statement", noted)
     shop.search("handbook", QUERY, legs=EVERY, spaces=["small"])
     (named,) = given
     assert named["signature"] == DENSE.signature.to_json()

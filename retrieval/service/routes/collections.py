@@ -15,7 +15,7 @@ router = APIRouter(tags=["collections"], route_class=StrictRoute)
     "/v1/collections",
     operation_id="list_collections",
     summary="List the collections",
-    responses=problem_responses(),
+    responses=problem_responses(422),
 )
 async def list_collections(retriever: Reading, granted: Granted) -> CollectionList:
     """Every collection with its size and model, by name; of those that the key may use."""

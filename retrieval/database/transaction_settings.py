@@ -1,0 +1,71 @@
+"""What holds for a transaction: its tenant, whose rights it has, and how long it may take."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+from psycopg.sql import quote
+from sqlalchemy import Select, func, select
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionSettings:
+    """A tenant, "" for what belongs to none; a role of the database; seconds for each statement.
+
+    None leaves each as the session has it.
+    """
+
+    tenant: str | None = None
+    role: str | None = None
+    statement_timeout: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a transaction needs none of them."""
+        return self == TransactionSettings()
+
+    @property
+    def outlives_transactions(self) -> bool:
+        """Whether a session is left with something where there is no transaction to end it."""
+        return self.tenant is not None or self.role is not None
+
+    def statement(self, *, transaction: bool = True) -> Select[tuple[str, ...]]:
+        """What sets them until the transaction ends, or else until they are set again.
+
+        Outside of a transaction there is no limit of time, for that is where indexes are built.
+        """
+        return select(
+            *(
+                func.set_config(name, value, transaction)
+                for name, value in self._values()
+                if transaction or name != "statement_timeout"
+            )
+        )
+
+    def _values(self) -> Iterator[tuple[str, str]]:
+        if self.tenant is not None:
+            yield "retrieval.tenant", self.tenant
+        if self.role is not None:
+            yield "role", self.role
+        if self.statement_timeout is not None:
+            # for the transaction alone, so that the other users of a pooler are free of it
+            yield "statement_timeout", f"{ceil(self.statement_timeout * 1000)}ms"
+
+
+@lru_cache(maxsize=1_000)
+def beginning(settings: TransactionSettings) -> str:
+    """What begins a transaction with its settings, in one round trip."""
+    calls = (
+        f"set_config({quote(name)}, {quote(value)}, true)" for name, value in settings._values()
+    )
+    return f"begin; select {', '.join(calls)}"
+
+
+# a percent sign in a tenant's name is one
+NO_PARAMETERS = {"no_parameters": True}
+
+# what a connection is given back to its pool with
+NOBODY = select(
+    func.set_config("retrieval.tenant", "", False), func.set_config("role", "none", False)
+)
