@@ -55,7 +55,7 @@ def _shown(value: Any) -> str:
 def describe(error: BaseException) -> str:
     """What may be written of an exception, in one line."""
     sqlstate = _sqlstate(error)
-    if sqlstate is not None:
+    if sqlstate is not None and not isinstance(error, errors.SchemaMismatch):
         said = sqlstate.startswith(_TELLING)
     else:
         said = isinstance(error, (*_OWN, OSError))

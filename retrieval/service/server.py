@@ -12,7 +12,7 @@ from retrieval.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """On SIGTERM it says at /readyz that it will not be there, and for a while serves as before.
+    """On a signal it says at /readyz that it will not be there, and for a while serves as before.
 
     Then nobody can connect any more, and requests under way have their time to end. A second signal
     ends the while.
@@ -50,8 +50,10 @@ class Server(uvicorn.Server):
 def run_server(app: FastAPI, host: str, port: int) -> None:
     """Serve until a signal comes, and return."""
     # uvicorn raises the signal once more when it is done, for whoever was there before
-    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {each: signal.signal(each, lambda number, frame: None) for each in signals}
     try:
         Server(app, host, port).run()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -8,7 +8,7 @@ import sys
 import pytest
 from sqlalchemy import text
 
-from retrieval import DatabaseUnavailable, InvalidInput, ModelUnavailable
+from retrieval import DatabaseUnavailable, InvalidInput, ModelUnavailable, SchemaMismatch
 from retrieval.database import open_engine, translate_errors
 from retrieval.logs import Event, describe, described_traceback, logging_to
 
@@ -124,6 +124,14 @@ def test_a_failing_statement_is_not_quoted(database_url: str) -> None:
             raise AssertionError("it did not fail")
     engine.dispose()
     assert CANARY not in written and "SQLSTATE 38000" in written
+
+
+def test_what_to_do_is_told(empty_database_url: str) -> None:
+    engine = open_engine(empty_database_url)
+    with pytest.raises(SchemaMismatch) as caught, translate_errors(), engine.connect() as opened:
+        opened.execute(text("select from retrieval.collections"))
+    engine.dispose()
+    assert describe(caught.value).endswith("run: retrieval init")
 
 
 def test_the_state_of_a_server_is_told() -> None:

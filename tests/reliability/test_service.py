@@ -137,7 +137,7 @@ def test_requests_have_a_limit_when_it_is_stopped(filled_url: str) -> None:
     ):
         slow = threads.submit(client.post, SEARCH, json=KEYWORD)
         wait_until(lambda: waits() == 1)
-        started.send_signal(signal.SIGTERM)
+        started.send_signal(signal.SIGINT)
         _, said = started.communicate(timeout=20)
         assert waits() == 0 and started.returncode == 0
         assert slow.result().status_code == 503

@@ -174,7 +174,8 @@ def ask(retriever: AsyncRetriever, *paths: str) -> list[httpx.Response]:
     return asyncio.run(asked())
 
 
-def test_the_callers_retriever(database_url: str) -> None:
+def test_the_callers_retriever(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRIEVAL_WARM_UP", "false")  # nobody would close what that opens
     retriever = AsyncRetriever(open_async_engine(database_url), embedder=HashingEmbedder())
     ready, collections = ask(retriever, "/readyz", "/v1/collections")
     assert ready.status_code == 200
