@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from retrieval.embedding.embedder import BatchingEmbedder, Embedding
 from retrieval.errors import ModelUnavailable
+from retrieval.observing import Observer, observer
 
 MOST_QUERIES = 32
 # Padded, as a model computes a batch: a long query among 31 short ones would take fifty times as
@@ -24,6 +25,7 @@ MOST_CHARACTERS = 4_096
 class _Waiting(NamedTuple):
     query: str
     future: "Future[Embedding]"
+    observer: Observer
 
 
 class QueryBatches:
@@ -38,7 +40,7 @@ class QueryBatches:
 
     def submit(self, query: str) -> "Future[Embedding]":
         """The embedding of a query, once it is there."""
-        waiting = _Waiting(query, Future())
+        waiting = _Waiting(query, Future(), observer())
         with self._lock:
             self._waiting.append(waiting)
         (self._own_threads or _model_thread()).submit(self._answer_some)
@@ -70,7 +72,8 @@ class QueryBatches:
         if not batch:
             return
         try:
-            embeddings = self.embedder.embed_queries([each.query for each in batch])
+            with batch[0].observer.stage("embed_queries", texts=len(batch)):
+                embeddings = self.embedder.embed_queries([each.query for each in batch])
             answers = list(zip(batch, embeddings, strict=True))
         except ModelUnavailable as error:
             _fail(batch, error)

@@ -103,6 +103,11 @@ class AsyncRetriever(AsyncSearchMethods):
             raise
         return retriever
 
+    @property
+    def replica_engine(self) -> AsyncEngine | None:
+        """The engine of the replica, where there is one."""
+        return None if self._replica is None else self._replica.engine
+
     def for_tenant(self, tenant: str, *, role: str | None = None) -> Self:
         """A retriever on the same connections whose every transaction is one of this tenant.
 
@@ -192,11 +197,9 @@ class AsyncRetriever(AsyncSearchMethods):
     async def _entered(
         self, connection: AsyncConnection, *, transaction: bool = True
     ) -> AsyncConnection:
-        needed = (
-            not self._settings.is_empty if transaction else self._settings.outlives_transactions
-        )
-        if needed:
-            await connection.execute(self._settings.statement(transaction=transaction))
+        settings = self._settings
+        if not settings.is_empty and (transaction or settings.outlives_transactions):
+            await connection.execute(settings.statement(transaction=transaction))
         return connection
 
     @asynccontextmanager

@@ -41,10 +41,8 @@ def query_steps(request: SearchRequest, known_spaces: KnownSpaces) -> Steps[Quer
     waiting = {
         leg: embedding_step(request.query, each, known_spaces) for leg, each in spaces.items()
     }
-    if waiting:
-        with observer().stage("embed_queries", texts=len(waiting)):
-            for leg, step in waiting.items():
-                embeddings[leg] = yield step
+    for leg, step in waiting.items():
+        embeddings[leg] = yield step
     return Queries(embeddings, {leg: dict(each.signature) for leg, each in spaces.items()})
 
 
@@ -72,8 +70,13 @@ def embedding_step(query: str, space: KnownSpace, known_spaces: KnownSpaces) -> 
     """What embeds the query: with those of other searches, among which it is put here, or alone."""
     batches = known_spaces.batches(space.embedder)
     if batches is None:
-        return Compute(partial(space.embedder.embed_query, query))
+        return Compute(partial(_embedded, query, space))
     return Wait(batches.submit(query))
+
+
+def _embedded(query: str, space: KnownSpace) -> Any:
+    with observer().stage("embed_queries", texts=1):
+        return space.embedder.embed_query(query)
 
 
 def _no_space(collection: str, wanted: WantedSpace) -> NotReady:

@@ -99,6 +99,11 @@ class Retriever(SearchMethods):
             raise
         return retriever
 
+    @property
+    def replica_engine(self) -> Engine | None:
+        """The engine of the replica, where there is one."""
+        return None if self._replica is None else self._replica.engine
+
     def for_tenant(self, tenant: str, *, role: str | None = None) -> Self:
         """A retriever on the same connections whose every transaction is one of this tenant.
 
@@ -185,11 +190,9 @@ class Retriever(SearchMethods):
                     yield self._entered(connection)
 
     def _entered(self, connection: Connection, *, transaction: bool = True) -> Connection:
-        needed = (
-            not self._settings.is_empty if transaction else self._settings.outlives_transactions
-        )
-        if needed:
-            connection.execute(self._settings.statement(transaction=transaction))
+        settings = self._settings
+        if not settings.is_empty and (transaction or settings.outlives_transactions):
+            connection.execute(settings.statement(transaction=transaction))
         return connection
 
     @contextmanager

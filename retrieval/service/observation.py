@@ -148,5 +148,5 @@ class _Answer:
             status=self.status,
             milliseconds=round(seconds * 1000, 1),
             bytes=self.bytes,
-            key_id=self._scope["state"].get("key_id"),  # of the API key, where there are some
+            key_id=getattr(self._scope["state"].get("api_key"), "api_key_id", None),
         )

@@ -31,6 +31,8 @@ class Operations:
     async def running(self, retriever: AsyncRetriever) -> AsyncIterator[None]:
         """From the start of the application, when models are loaded, to its end."""
         self.pools.engines["primary"] = retriever.engine
+        if retriever.replica_engine is not None:
+            self.pools.engines["replica"] = retriever.replica_engine
         warming = self.warm_up.start(retriever) if self._is_warmed_up else None
         try:
             yield

@@ -92,6 +92,8 @@ class Overload:
             if not await entered:
                 return
         except Overloaded as error:
+            shed = scope["app"].state.operations.metrics.requests_shed
+            shed.labels("loads" if gate is self._loads else "searches").inc()
             refusal = problem_response(OVERLOADED, str(error), scope)
             await refusal(scope, receive, send)
         else:

@@ -36,12 +36,12 @@ class RequireKey:
         if scope["type"] == "http" and not _is_public(scope):
             try:
                 key = await self._verified(scope)
+                scope.setdefault("state", {})["api_key"] = key
                 self._count(key)
             except (HTTPException, RetrievalError) as error:
                 answer = await answer_error(Request(scope), error)
                 await answer(scope, receive, send)
                 return
-            scope.setdefault("state", {})["api_key"] = key
         await self.app(scope, receive, send)
 
     async def _verified(self, scope: Scope) -> ApiKey:
