@@ -16,6 +16,7 @@ from retrieval.cli import (
     demo,
     ingest,
     jobs,
+    mcp,
     recommend,
     search,
     serve,
@@ -46,6 +47,7 @@ app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)
 app.command()(worker.worker)
+app.command()(mcp.mcp)
 app.add_typer(jobs.app, name="jobs")
 app.command()(database.doctor)
 app.command()(database.sql)
