@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
@@ -14,10 +16,7 @@ from retrieval.errors import ConfigurationError
 from retrieval.settings import Settings
 
 # without an encoding psycopg gives bytes for text where the database has SQL_ASCII
-_OPTIONS = {
-    "pool_pre_ping": True,
-    "connect_args": {"connect_timeout": 10, "client_encoding": "utf8"},
-}
+_CONNECT = {"connect_timeout": 10, "client_encoding": "utf8"}
 
 
 def normalise_url(url: str) -> URL:
@@ -38,9 +37,19 @@ def normalise_url(url: str) -> URL:
 def database_url(url: str | None = None) -> URL:
     """The URL given, else RETRIEVAL_DATABASE_URL, else the embedded server's."""
     settings = Settings()
-    return normalise_url(
-        url or settings.database_url or embedded_server_url(settings.data_directory)
-    )
+    given = url or settings.database_url
+    if not given:
+        return normalise_url(embedded_server_url(settings.data_directory))
+    return _with_password(normalise_url(given), settings.database_password_file)
+
+
+def _with_password(url: URL, file: Path | None) -> URL:
+    if file is None or url.password is not None:
+        return url
+    try:
+        return url.set(password=file.read_text("utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the password cannot be read from {file}: {error}") from error
 
 
 def is_embedded(url: str | None = None) -> bool:
@@ -48,14 +57,19 @@ def is_embedded(url: str | None = None) -> bool:
     return not (url or Settings().database_url)
 
 
+def _options() -> dict[str, Any]:
+    prepared = {} if Settings().prepared_statements else {"prepare_threshold": None}
+    return {"pool_pre_ping": True, "connect_args": {**_CONNECT, **prepared}}
+
+
 def open_engine(url: str | URL | None = None) -> Engine:
     """An engine for the URL, the environment's or the embedded server; nothing connects yet."""
-    return create_engine(url if isinstance(url, URL) else database_url(url), **_OPTIONS)
+    return create_engine(url if isinstance(url, URL) else database_url(url), **_options())
 
 
 def open_async_engine(url: str | URL | None = None) -> AsyncEngine:
     """The asynchronous twin of `open_engine`."""
-    return create_async_engine(url if isinstance(url, URL) else database_url(url), **_OPTIONS)
+    return create_async_engine(url if isinstance(url, URL) else database_url(url), **_options())
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from retrieval.search import AsyncRetriever, CollectionSummary
 
 READER = "retrieval_reader"
 
-# a role that one is a member of can be entered
+# PostgreSQL 15 knows memberships that do not let one set the role no more than the word for it
 _MAY_ENTER = text(
-    "select exists (select from pg_roles where rolname = :role and pg_has_role(oid, 'member'))"
+    "select exists (select from pg_roles where rolname = :role and pg_has_role(oid, case when "
+    "current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end))"
 )
 
 
