@@ -108,10 +108,13 @@ def _page(collection: str, arguments: ReadArguments) -> Select[Any]:
     """A page of a document."""
     start = func.least(arguments.offset, func.char_length(_WHOLE))
     content = func.substr(_WHOLE, arguments.offset + 1, arguments.max_characters)
-    return select(*_ABOUT, start.label("offset"), content.label("content")).where(
+    page = select(*_ABOUT, start.label("offset"), content.label("content")).where(
         orm.Document.collection_id == _owner(collection),
         orm.Document.document_key == arguments.document_key,
     )
+    # row-level security does not bind the tables' owner
+    tenant = getattr(orm.Document, "tenant", None)
+    return page if tenant is None else page.where(tenant == func.retrieval.current_tenant())
 
 
 def _around(collection: str, arguments: ReadArguments) -> Select[Any]:
