@@ -11,7 +11,7 @@ from retrieval.search import AsyncRetriever, CollectionSummary
 
 READER = "retrieval_reader"
 
-# PostgreSQL 15 knows memberships that do not let one set the role no more than the word for it
+# the right to set a role has a name of its own since PostgreSQL 16; before, every member had it
 _MAY_ENTER = text(
     "select exists (select from pg_roles where rolname = :role and pg_has_role(oid, case when "
     "current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end))"

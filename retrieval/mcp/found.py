@@ -14,6 +14,7 @@ MAXIMUM_RESULTS = 50
 MAXIMUM_CHARACTERS = 40_000
 MAXIMUM_HIT_CHARACTERS = 4_000
 MAXIMUM_METADATA_CHARACTERS = 1_000
+MAXIMUM_TITLE_CHARACTERS = 300
 
 
 class FoundChunk(Result):
@@ -45,7 +46,7 @@ def found_chunks(collection: str, hits: Iterable[Hit]) -> FoundChunks:
         hits=[
             FoundChunk(
                 document_key=hit.document_key,
-                title=hit.title,
+                title=short_title(hit.title),
                 position=hit.position,
                 chunk_id=hit.chunk_id,
                 score=hit.score,
@@ -56,6 +57,11 @@ def found_chunks(collection: str, hits: Iterable[Hit]) -> FoundChunks:
             for hit in listed
         ],
     )
+
+
+def short_title(title: str | None) -> str | None:
+    """A title, or a source, of a bounded length."""
+    return title if title is None else title[:MAXIMUM_TITLE_CHARACTERS]
 
 
 def short_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

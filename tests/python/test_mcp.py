@@ -279,10 +279,12 @@ def test_a_server_that_cannot_start_says_why(command: Run) -> None:
 
 
 def test_what_is_returned_is_bounded() -> None:
-    hits = [Hit(each, each, f"d{each}", None, 0, "x" * 100_000, {}, 1.0) for each in range(50)]
+    hits = [
+        Hit(each, each, f"d{each}", "t" * 9_999, 0, "x" * 100_000, {}, 1.0) for each in range(50)
+    ]
     found = found_chunks("handbook", hits)
     assert all(each.truncated and len(each.content) == 800 for each in found.hits)
-    assert len(found_text(found)) < 50_000
+    assert len(found_text(found)) < 60_000
     assert len(found_chunks("handbook", hits[:2]).hits[0].content) == 4_000
     assert short_metadata({"a": 1, "long": "x" * 2_000, "b": [2]}) == {"a": 1, "b": [2]}
     assert len(json.dumps(short_metadata({str(each): "x" * 90 for each in range(99)}))) < 1_200

@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, select
 from retrieval import orm
 from retrieval.errors import NotFound
 from retrieval.mcp.access import Access
-from retrieval.mcp.found import metadata_line, short_metadata
+from retrieval.mcp.found import metadata_line, short_metadata, short_title
 from retrieval.mcp.tool import Arguments, Result, Tool
 from retrieval.mcp.tools.arguments import ChunkId, CollectionName
 from retrieval.search.searches import rows
@@ -79,8 +79,8 @@ def _read_text(row: Any) -> ReadText:
     end = None if row.offset is None else row.offset + len(row.content)
     return ReadText(
         document_key=row.document_key,
-        title=row.title,
-        source=row.source,
+        title=short_title(row.title),
+        source=short_title(row.source),
         metadata=short_metadata(row.metadata),
         content=row.content,
         offset=row.offset,
