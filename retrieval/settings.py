@@ -32,6 +32,11 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="PostgreSQL to use; without it the embedded server."
     )
+    database_password_file: Path | None = Field(
+        default=None,
+        description="File with the password for that URL where it has none, such as a secret of "
+        "Docker or Kubernetes.",
+    )
     replica_url: str | None = Field(
         default=None, description="A replica of that database, for what only reads."
     )
@@ -53,6 +58,11 @@ class Settings(BaseSettings):
     data_directory: Path = Field(
         default_factory=_default_data_directory,
         description="Where the embedded server keeps its data.",
+    )
+    prepared_statements: bool = Field(
+        default=True,
+        description="Whether what is asked often is prepared on its connection; off behind a "
+        "pooler in transaction mode that does not follow prepared statements.",
     )
     model: str | None = Field(
         default=None, description="Embedding model of new collections; without it the default one."

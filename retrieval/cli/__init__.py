@@ -19,6 +19,7 @@ from retrieval.cli import (
     ingest,
     jobs,
     keys,
+    mcp,
     recommend,
     search,
     serve,
@@ -51,6 +52,7 @@ app.command()(calibrate.calibrate)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)
+app.command()(mcp.mcp)
 app.add_typer(jobs.app, name="jobs")
 app.command()(database.doctor)
 app.command()(database.sql)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
@@ -44,9 +45,19 @@ def normalise_url(url: str) -> URL:
 def database_url(url: str | None = None) -> URL:
     """The URL given, else RETRIEVAL_DATABASE_URL, else the embedded server's."""
     settings = Settings()
-    return normalise_url(
-        url or settings.database_url or embedded_server_url(settings.data_directory)
-    )
+    given = url or settings.database_url
+    if not given:
+        return normalise_url(embedded_server_url(settings.data_directory))
+    return _with_password(normalise_url(given), settings.database_password_file)
+
+
+def _with_password(url: URL, file: Path | None) -> URL:
+    if file is None or url.password is not None:
+        return url
+    try:
+        return url.set(password=file.read_text("utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the password cannot be read from {file}: {error}") from error
 
 
 def is_embedded(url: str | None = None) -> bool:
@@ -85,6 +96,8 @@ def _options(connect_timeout: int | None) -> dict[str, Any]:
             # without an encoding psycopg gives bytes for text where the database has SQL_ASCII
             "client_encoding": "utf8",
             **_LIVENESS,
+            # a pooler gives each transaction another session, which does not know what was prepared
+            **({} if settings.prepared_statements else {"prepare_threshold": None}),
         },
     }
 
@@ -103,8 +116,9 @@ def open_async_replica(url: str | None, replica_url: str | None) -> AsyncEngine 
 
 def _replica_url(url: str | None, given: str | None) -> URL | None:
     """What the environment says is the replica of the database that it names, and of no other."""
-    found = given or (None if url else Settings().replica_url)
-    return None if found is None else normalise_url(found)
+    settings = Settings()
+    found = given or (None if url else settings.replica_url)
+    return found and _with_password(normalise_url(found), settings.database_password_file)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from math import ceil
 from psycopg.sql import quote
 from sqlalchemy import Select, func, select
 
+from retrieval.errors import NotPermitted
+
 
 @dataclass(frozen=True, slots=True)
 class TransactionSettings:
@@ -25,23 +27,20 @@ class TransactionSettings:
         """Whether a transaction needs none of them."""
         return self == TransactionSettings()
 
-    @property
-    def outlives_transactions(self) -> bool:
-        """Whether a session is left with something where there is no transaction to end it."""
-        return self.tenant is not None or self.role is not None
+    def statement(self) -> Select[tuple[str, ...]]:
+        """What sets them until the transaction ends."""
+        return select(*(func.set_config(name, value, True) for name, value in self._values()))
 
-    def statement(self, *, transaction: bool = True) -> Select[tuple[str, ...]]:
-        """What sets them until the transaction ends, or else until they are set again.
+    def check_autocommit(self) -> None:
+        """NotPermitted where statements cannot run outside of a transaction.
 
-        Outside of a transaction there is no limit of time, for that is where indexes are built.
+        What a session was set to would stay when a pooler gives it to another program. The tenant
+        is let go there, for an index is nobody's; a role is not.
         """
-        return select(
-            *(
-                func.set_config(name, value, transaction)
-                for name, value in self._values()
-                if transaction or name != "statement_timeout"
+        if self.role is not None:
+            raise NotPermitted(
+                f"as {self.role} nothing can be done that needs to be outside of a transaction"
             )
-        )
 
     def _values(self) -> Iterator[tuple[str, str]]:
         if self.tenant is not None:
@@ -64,8 +63,3 @@ def beginning(settings: TransactionSettings) -> str:
 
 # a percent sign in a tenant's name is one
 NO_PARAMETERS = {"no_parameters": True}
-
-# what a connection is given back to its pool with
-NOBODY = select(
-    func.set_config("retrieval.tenant", "", False), func.set_config("role", "none", False)
-)

@@ -18,7 +18,6 @@ from retrieval.database.liveness import was_disconnected
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
 from retrieval.database.transaction_settings import (
     NO_PARAMETERS,
-    NOBODY,
     TransactionSettings,
     beginning,
 )
@@ -183,23 +182,16 @@ class AsyncRetriever(AsyncSearchMethods):
                 used = await given.connection() if isinstance(given, AsyncSession) else given
                 yield await self._entered(used)
             elif autocommit:
+                self._settings.check_autocommit()
                 async with self.engine.connect() as connection:
-                    await connection.execution_options(isolation_level="AUTOCOMMIT")
-                    try:
-                        yield await self._entered(connection, transaction=False)
-                    finally:
-                        if self._settings.outlives_transactions:
-                            await connection.execute(NOBODY)
+                    yield await connection.execution_options(isolation_level="AUTOCOMMIT")
             else:
                 async with self.engine.begin() as connection:
                     yield await self._entered(connection)
 
-    async def _entered(
-        self, connection: AsyncConnection, *, transaction: bool = True
-    ) -> AsyncConnection:
-        settings = self._settings
-        if not settings.is_empty and (transaction or settings.outlives_transactions):
-            await connection.execute(settings.statement(transaction=transaction))
+    async def _entered(self, connection: AsyncConnection) -> AsyncConnection:
+        if not self._settings.is_empty:
+            await connection.execute(self._settings.statement())
         return connection
 
     @asynccontextmanager

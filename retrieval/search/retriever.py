@@ -18,7 +18,6 @@ from retrieval.database.liveness import was_disconnected
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
 from retrieval.database.transaction_settings import (
     NO_PARAMETERS,
-    NOBODY,
     TransactionSettings,
     beginning,
 )
@@ -178,21 +177,16 @@ class Retriever(SearchMethods):
             if given is not None:
                 yield self._entered(given.connection() if isinstance(given, Session) else given)
             elif autocommit:
+                self._settings.check_autocommit()
                 with self.engine.connect() as connection:
-                    connection.execution_options(isolation_level="AUTOCOMMIT")
-                    try:
-                        yield self._entered(connection, transaction=False)
-                    finally:
-                        if self._settings.outlives_transactions:
-                            connection.execute(NOBODY)
+                    yield connection.execution_options(isolation_level="AUTOCOMMIT")
             else:
                 with self.engine.begin() as connection:
                     yield self._entered(connection)
 
-    def _entered(self, connection: Connection, *, transaction: bool = True) -> Connection:
-        settings = self._settings
-        if not settings.is_empty and (transaction or settings.outlives_transactions):
-            connection.execute(settings.statement(transaction=transaction))
+    def _entered(self, connection: Connection) -> Connection:
+        if not self._settings.is_empty:
+            connection.execute(self._settings.statement())
         return connection
 
     @contextmanager

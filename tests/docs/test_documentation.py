@@ -16,6 +16,8 @@ from tests.conftest import Server
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 DOCS = README.parent / "docs"
+# pages whose blocks a test of their own runs, of every language
+RUN_WHOLE = ("spaces.md", "recommendations.md", "orm.md")
 BLOCK = re.compile(r"^```(sh|sql|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -105,10 +107,47 @@ def test_blocks_about_recommendations_run(page_database: Server, tmp_path: Path)
     assert outputs[-1].startswith("Dunas 190")
 
 
+def test_blocks_about_sqlalchemy_run(
+    page_database: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: the page is one program."""
+    monkeypatch.setenv("RETRIEVAL_MODEL", "hashing")
+    names: dict[str, object] = {"__name__": "orm"}
+    for language, block in BLOCK.findall((DOCS / "orm.md").read_text("utf-8")):
+        assert language == "python"
+        exec(compile(block, "orm.md", "exec"), names)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("Anorak 120.0") and "Parka" in said[1]
+    assert said[4] == "['Anorak']"
+
+
+def test_the_guide_names_every_function(page_database: Server) -> None:
+    page = (DOCS / "sql.md").read_text("utf-8")
+    with psycopg.connect(os.environ["RETRIEVAL_DATABASE_URL"]) as connection:
+        public = connection.execute(
+            "select proname from pg_proc where pronamespace = 'retrieval'::regnamespace"
+            " and proname !~ '^_'"
+        )
+        missing = {name for (name,) in public if not re.search(rf"\b{name}\b", page)}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8"))
+    missing = {link for link in links if not (page.parent / link).exists()}
+    assert missing == set()
+
+
+def test_every_page_is_listed() -> None:
+    listed = set(re.findall(r"\]\(docs/(\w+\.md)\)", README.read_text("utf-8")))
+    assert {page.name for page in DOCS.glob("*.md")} <= listed
+
+
 # of these pages the other blocks need a model, a server or a key
 @pytest.mark.parametrize(
     "page",
-    sorted(set(DOCS.glob("*.md")) - {DOCS / "spaces.md", DOCS / "recommendations.md"}),
+    sorted(set(DOCS.glob("*.md")) - {DOCS / name for name in RUN_WHOLE}),
     ids=lambda page: page.stem,
 )
 def test_sql_of_a_page_runs(
