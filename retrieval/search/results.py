@@ -99,25 +99,11 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk as it is stored; offsets are characters of its document's content."""
-
-    chunk_id: int
-    document_id: int
-    position: int
-    start_offset: int | None
-    end_offset: int | None
-    title: str | None
-    context: str
-    content: str
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class CollectionSummary:
     """A collection with its size and the model of its active space.
 
-    `chunking` is what was set by `set_chunking`, None where nothing was.
+    `chunking` is what was set by `set_chunking`, None where nothing was; so are `ranking` and
+    `field_weights` by the methods that set them.
     """
 
     name: str
@@ -128,3 +114,5 @@ class CollectionSummary:
     model: str | None
     dimensions: int | None
     chunking: dict[str, Any] | None = None
+    ranking: dict[str, Any] | None = None
+    field_weights: dict[str, float] | None = None

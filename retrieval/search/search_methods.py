@@ -12,9 +12,8 @@ from retrieval.loading.normalise import normalise_text
 from retrieval.reranking import Reranker
 from retrieval.search.by_image import QueryImage, image_hits
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
-from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit, StoredChunk
+from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit
 from retrieval.search.searches import Searches, found_hits, found_passages, rows
-from retrieval.search.statements import neighbouring_statement
 from retrieval.steps import Result, Steps
 
 Caller = Connection | Session | None
@@ -285,18 +284,6 @@ class SearchMethods:
         )
         ((matches,),) = self._drive(rows(select(counted)), connection)
         return int(matches)
-
-    def neighbouring_chunks(
-        self,
-        chunk_id: int,
-        *,
-        before: int = 1,
-        after: int = 1,
-        connection: Caller = None,
-    ) -> list[StoredChunk]:
-        """A chunk and those around it in its document, in order of position."""
-        found = self._drive(rows(neighbouring_statement(chunk_id, before, after)), connection)
-        return [StoredChunk(**row._mapping) for row in found]
 
     def calibrate(
         self,
