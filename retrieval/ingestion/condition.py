@@ -21,7 +21,9 @@ def check_condition(
     """
     stored = stored_document(connection, collection, document_key, lock=True)
     if not condition(None if stored is None else stored.version):
-        raise _changed(document_key, "is not stored" if stored is None else "is stored as another version")
+        raise _changed(
+            document_key, "is not stored" if stored is None else "is stored as another version"
+        )
     return stored is not None
 
 

@@ -12,7 +12,14 @@ from retrieval.loading.normalise import normalise_text
 from retrieval.reranking import Reranker
 from retrieval.search.by_image import QueryImage, image_hits
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
-from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit
+from retrieval.search.results import (
+    Calibration,
+    DocumentHit,
+    Facet,
+    Hit,
+    PassageHit,
+    RankedChunk,
+)
 from retrieval.search.searches import Searches, found_hits, found_passages, rows
 from retrieval.steps import Result, Steps
 
@@ -220,7 +227,7 @@ class AsyncSearchMethods:
     async def passages(
         self,
         collection: str,
-        hits: Sequence[Hit | DocumentHit],
+        hits: Sequence[Hit | DocumentHit | RankedChunk],
         *,
         before: int = 0,
         after: int = 0,

@@ -52,6 +52,14 @@ class DocumentHit:
 
 
 @dataclass(frozen=True, slots=True)
+class RankedChunk:
+    """What passages need to know of a hit."""
+
+    chunk_id: int
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PassageHit:
     """Neighbouring hits with what is around them, as one text of a document.
 

@@ -1,7 +1,25 @@
 """The routes, a module for each group."""
 
-from retrieval.service.routes import collections, documents, health, search
+from retrieval.service.routes import (
+    chunks,
+    collection_settings,
+    collections,
+    documents,
+    health,
+    jobs,
+    search,
+    spaces,
+)
 
-routers = [collections.router, documents.router, search.router, health.router]
+routers = [
+    collections.router,
+    collection_settings.router,
+    documents.router,
+    chunks.router,
+    search.router,
+    spaces.router,
+    jobs.router,
+    health.router,
+]
 
 __all__ = ["routers"]
