@@ -1,7 +1,6 @@
 """Refuses a body that is too large, before it is in memory.
 
-Of JSON lines each is limited, not their number: the one route that takes them sees to it, and every
-other one refuses them unread.
+Of JSON lines each is limited, not their number: the route that takes them sees to it.
 """
 
 from starlette.datastructures import Headers
@@ -45,7 +44,9 @@ class BodyLimit:
 
 
 def _is_lines(scope: Scope) -> bool:
-    kind = Headers(scope=scope).get("content-type", "") if scope["type"] == "http" else ""
+    if scope["type"] != "http" or not scope["path"].endswith("/documents"):
+        return False
+    kind = Headers(scope=scope).get("content-type", "")
     return kind.partition(";")[0].strip().lower() == NDJSON_MEDIA_TYPE
 
 
