@@ -19,6 +19,7 @@ from retrieval.embedding import (
 # what goes wrong
 from retrieval.errors import (
     AlreadyExists,
+    ConditionFailed,
     ConfigurationError,
     DatabaseError,
     DatabaseTimeout,
@@ -48,7 +49,7 @@ from retrieval.generation import (
 )
 
 # filling, asking, and ordering again
-from retrieval.ingestion import Failure, IngestReport
+from retrieval.ingestion import Failure, IngestReport, Outcome
 from retrieval.reranking import CrossEncoderReranker, Reranker, WordOverlapReranker
 from retrieval.search import (
     AsyncRetriever,
@@ -59,8 +60,9 @@ from retrieval.search import (
     Hit,
     PassageHit,
     Retriever,
-    StoredChunk,
+    TextEmbeddings,
 )
+from retrieval.stored import DocumentSummary, StoredChunk, StoredDocument
 from retrieval.worker import FailedJob, JobCounts, Worker
 
 __version__ = "0.1.0"
@@ -73,6 +75,7 @@ __all__ = [
     "ChatModel",
     "Chunking",
     "CollectionSummary",
+    "ConditionFailed",
     "ConfigurationError",
     "Context",
     "CrossEncoderReranker",
@@ -81,6 +84,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Document",
     "DocumentHit",
+    "DocumentSummary",
     "Embedder",
     "Facet",
     "FailedJob",
@@ -98,6 +102,7 @@ __all__ = [
     "NotFound",
     "NotPermitted",
     "NotReady",
+    "Outcome",
     "Overloaded",
     "Passage",
     "PassageHit",
@@ -111,6 +116,8 @@ __all__ = [
     "SparseEncoderEmbedder",
     "SparseHashingEmbedder",
     "StoredChunk",
+    "StoredDocument",
+    "TextEmbeddings",
     "UnsupportedDatabase",
     "WordOverlapReranker",
     "Worker",

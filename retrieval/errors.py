@@ -12,6 +12,7 @@
     ├── AlreadyExists             the name is taken
     ├── NotPermitted              the role of the database may not do this
     ├── NotReady                  the object is not in the state that the call needs
+    ├── ConditionFailed           what is stored is not what the caller expects
     ├── SpaceMismatch             the embedding was made by another model than the space holds
     ├── ModelUnavailable          a model cannot be loaded
     ├── Overloaded                more is asked for at once than can be done
@@ -68,6 +69,10 @@ class NotPermitted(RetrievalError):
 
 class NotReady(RetrievalError):
     """The object is not in the state that the call needs."""
+
+
+class ConditionFailed(RetrievalError):
+    """What is stored is not what the caller expects: somebody else has changed it."""
 
 
 class SpaceMismatch(RetrievalError):

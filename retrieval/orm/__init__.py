@@ -44,6 +44,7 @@ from retrieval.orm.rankings import (
     max_sim,
     packed_tokens,
     passages,
+    set_field_weights,
     set_ranking,
 )
 from retrieval.orm.searches import (
@@ -59,6 +60,7 @@ from retrieval.orm.stored import (
     export_embeddings,
     export_sparse_embeddings,
     export_token_embeddings,
+    highlights,
     import_embeddings,
     list_collections,
     list_spaces,
@@ -106,6 +108,7 @@ __all__ = [
     "export_token_embeddings",
     "facets",
     "fuse",
+    "highlights",
     "hybrid_search",
     "import_embeddings",
     "keyword_search",
@@ -124,6 +127,7 @@ __all__ = [
     "recommend_documents",
     "sample_embeddings_statement",
     "semantic_search",
+    "set_field_weights",
     "set_query_adapter_statement",
     "set_ranking",
     "sparse_search",

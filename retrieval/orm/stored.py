@@ -1,6 +1,6 @@
 """What is stored, as selectables: neighbours of a chunk, spaces, and their embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
@@ -11,9 +11,13 @@ from sqlalchemy import (
     DateTime,
     Integer,
     LargeBinary,
+    Select,
     Text,
     column,
+    func,
     literal,
+    select,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnClause
@@ -36,8 +40,8 @@ def neighbouring_chunks(
     return called.table_valued(*_columns_of(Chunk), name="neighbours")
 
 
-def list_collections() -> TableValuedAlias:
-    """Every collection with its size and active dense space, by name."""
+def list_collections(collection: str | None = None) -> TableValuedAlias:
+    """Every collection, or one, with its size and active dense space, by name."""
     columns: list[ColumnClause[Any]] = [
         column("name", Text),
         column("text_config", Text),
@@ -47,8 +51,44 @@ def list_collections() -> TableValuedAlias:
         column("model", Text),
         column("dimensions", Integer),
         column("chunking", JSONB),
+        column("ranking", JSONB),
+        column("field_weights", JSONB),
     ]
-    return call("list_collections").table_valued(*columns, name="collections")
+    return call("list_collections", collection=collection).table_valued(
+        *columns, name="collections"
+    )
+
+
+def highlights(
+    collection: str,
+    contents: Sequence[str],
+    query_text: str,
+    *,
+    start_mark: str | None = None,
+    stop_mark: str | None = None,
+    max_fragments: int | None = None,
+    fragment_length: int | None = None,
+    escape_html: bool | None = None,
+) -> Select[Any]:
+    """Mark the words of a query in texts; a row for each, in their order."""
+    options = {
+        "start_mark": start_mark,
+        "stop_mark": stop_mark,
+        "max_fragments": max_fragments,
+        "fragment_length": fragment_length,
+        "escape_html": escape_html,
+    }
+    texts = func.unnest(literal(list(contents), ARRAY(Text)))
+    columns = column("content", Text)
+    given = texts.table_valued(columns, with_ordinality="number", name="given").render_derived()
+    marked = call(
+        "highlight",
+        collection=collection,
+        content=given.c.content,
+        query_text=query_text,
+        **options,
+    )
+    return select(type_coerce(marked, Text())).select_from(given).order_by(given.c.number)
 
 
 def written_spaces(collection: str) -> TableValuedAlias:

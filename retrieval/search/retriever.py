@@ -34,6 +34,7 @@ from retrieval.ingestion import (
     Source,
 )
 from retrieval.search import statements
+from retrieval.search.document_methods import DocumentMethods
 from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
@@ -50,7 +51,7 @@ from retrieval.worker.jobs import (
 )
 
 
-class Retriever(SearchMethods):
+class Retriever(SearchMethods, DocumentMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy Connection or Session) and then

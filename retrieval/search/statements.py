@@ -9,8 +9,10 @@ from retrieval import orm
 from retrieval.chunking import Chunking
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
-from retrieval.search.results import CollectionSummary, StoredChunk
+from retrieval.errors import NotFound
+from retrieval.search.results import CollectionSummary
 from retrieval.spaces.create import create_space_statement, space_name
+from retrieval.steps import Read, Steps
 
 
 def space_statement(
@@ -36,16 +38,19 @@ def space_statement(
     )
 
 
-def neighbouring_statement(chunk_id: int, before: int, after: int) -> Select[Any]:
-    """A chunk and those around it, as the fields of `StoredChunk`."""
-    found = orm.neighbouring_chunks(chunk_id, before=before, after=after)
-    return select(*(found.c[each.name] for each in fields(StoredChunk))).order_by(found.c.position)
-
-
-def collections_statement() -> Select[Any]:
-    """Every collection with its size, as the fields of `CollectionSummary`."""
-    found = orm.list_collections()
+def collections_statement(name: str | None = None) -> Select[Any]:
+    """Every collection, or one, with its size, as the fields of `CollectionSummary`."""
+    found = orm.list_collections(name)
     return select(*(found.c[each.name] for each in fields(CollectionSummary)))
+
+
+def collection_steps(name: str) -> Steps[CollectionSummary]:
+    """One collection with its size; NotFound where there is none."""
+    statement = collections_statement(name)
+    row = yield Read(lambda connection: connection.execute(statement).one_or_none())
+    if row is None:
+        raise NotFound(f"collection {name} does not exist")
+    return CollectionSummary(**row._mapping)
 
 
 def set_chunking_statement(collection: str, chunking: Chunking | None) -> Select[Any]:

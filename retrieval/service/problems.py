@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from retrieval import errors
 from retrieval.logs import Event, described_traceback
 
+EMBEDDINGS_PATH = "/v1/embeddings"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 DETAIL_LENGTH = 500
 RETRY_AFTER = "5"  # seconds, of what may soon be over
@@ -42,6 +43,9 @@ _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.NotPermitted: Kind("not-permitted", 403, "Not permitted"),
     errors.InvalidInput: INVALID_INPUT,
     errors.NotReady: Kind("not-ready", 409, "Not in the state that the request needs"),
+    errors.ConditionFailed: Kind(
+        "condition-failed", 412, "What is stored is not what the request expects"
+    ),
     errors.SpaceMismatch: Kind("space-mismatch", 409, "The model does not fit the space"),
     errors.SchemaMismatch: Kind("schema-mismatch", 503, "The database's schema does not fit"),
     errors.DatabaseTimeout: Kind("database-timeout", 504, "The database took too long"),
@@ -57,7 +61,7 @@ _STATUSES: dict[int, Kind] = {
     404: Kind("unknown-path", 404, "Nothing is served at this path"),
     405: Kind("method-not-allowed", 405, "The path does not take this method"),
     413: Kind("content-too-large", 413, "The body is too large"),
-    415: Kind("unsupported-media-type", 415, "The body must be JSON"),
+    415: Kind("unsupported-media-type", 415, "The body is of another type than is taken here"),
     422: INVALID_INPUT,
     429: Kind("too-many-requests", 429, "Too many requests"),
     503: Kind("overloaded", 503, "The service is busy"),
@@ -68,6 +72,15 @@ _CLOSED = {
     "database-timeout": "the database did not answer in the time that a request has",
     "database-unavailable": "the database cannot be reached; try again later",
 }
+
+
+class OpenAIError(BaseModel):
+    """The same problem in the words of OpenAI's API."""
+
+    message: str = Field(description="What is wrong with this request, in one line.")
+    type: str = Field(description="Whose fault it is: invalid_request_error or server_error.")
+    param: str | None = Field(description="Always null.")
+    code: str = Field(description="Which problem it is; stable, to be compared by programs.")
 
 
 class Problem(BaseModel):
@@ -96,6 +109,10 @@ class Problem(BaseModel):
     request_id: str = Field(
         description="What the log of the service calls the request; also in X-Request-ID."
     )
+    error: OpenAIError | None = Field(
+        default=None,
+        description="For clients of OpenAI's API; there at /v1/embeddings alone.",
+    )
 
 
 class ProblemResponse(JSONResponse):
@@ -119,9 +136,15 @@ def problem_response(
         instance=_instance(scope),
         request_id=_request_id(scope),
     )
+    if scope["path"] == EMBEDDINGS_PATH:
+        fault = "invalid_request_error" if kind.status < 500 else "server_error"
+        problem.error = OpenAIError(
+            message=problem.detail, type=fault, param=None, code=kind.slug.replace("-", "_")
+        )
     if kind.status == 503:
         headers = {"Retry-After": RETRY_AFTER, **(headers or {})}
-    return ProblemResponse(problem.model_dump(), kind.status, headers=headers)
+    content = problem.model_dump(exclude=None if problem.error else {"error"})
+    return ProblemResponse(content, kind.status, headers=headers)
 
 
 def status_kind(status: int) -> Kind:
@@ -138,14 +161,18 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that can fail in these ways, and in those of every route."""
+    """The `responses` of a route that can fail in these ways, and in those of every route.
+
+    Of every route a path, or a parameter that nobody knows, may be what cannot be used.
+    """
     described = {
         401: "No API key, or one that is not valid",
         403: "The API key lacks the scope, or the role the right, that is needed",
         404: "No such collection, space or document",
         409: "Taken, not ready, or of another model",
         413: "The body is too large",
-        415: "The body must be JSON",
+        412: "What is stored is not what the request expects",
+        415: "The body is of another type than is taken here",
         422: "The request cannot be used as it is; the detail names the field",
         429: "Too many requests; the header Retry-After says when to come back",
         500: "The service failed",
@@ -154,7 +181,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
     return {
         status: {"model": Problem, "description": described.get(status, status_kind(status).title)}
-        for status in sorted({*statuses, 500, 503, 504})
+        for status in sorted({*statuses, 400, 422, 500, 503, 504})
     }
 
 
@@ -165,8 +192,18 @@ async def answer_error(request: Request, error: HTTPException | errors.Retrieval
     return await _retrieval_error(request, error)
 
 
+def error_kind(error: errors.RetrievalError) -> Kind:
+    """The kind of the problem that an error is."""
+    return next(_ERRORS[each] for each in type(error).__mro__ if each in _ERRORS)
+
+
+def shown_detail(error: errors.RetrievalError) -> str:
+    """What a client may be told of an error, in one line."""
+    return _one_line(_CLOSED.get(error_kind(error).slug, str(error)))
+
+
 async def _retrieval_error(request: Request, error: errors.RetrievalError) -> ProblemResponse:
-    kind = next(_ERRORS[each] for each in type(error).__mro__ if each in _ERRORS)
+    kind = error_kind(error)
     if kind.status >= 500:
         where = described_traceback(error) if kind is INTERNAL_ERROR else None
         values = {"request_id": _request_id(request.scope), "error": error, "traceback": where}
@@ -186,7 +223,7 @@ async def _http_error(request: Request, error: HTTPException) -> ProblemResponse
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> ProblemResponse:
-    return problem_response(INVALID_INPUT, _described(error.errors()), request.scope)
+    return problem_response(INVALID_INPUT, described(error.errors(), 1), request.scope)
 
 
 async def _unexpected_error(request: Request, error: Exception) -> ProblemResponse:
@@ -194,10 +231,11 @@ async def _unexpected_error(request: Request, error: Exception) -> ProblemRespon
     return problem_response(INTERNAL_ERROR, "", request.scope)
 
 
-def _described(found: Sequence[Any]) -> str:
-    """Each field with what is wrong with it."""
+def described(found: Sequence[Any], start: int = 0, whole: str = "body") -> str:
+    """Each field, from this part of its path on, with what is wrong with it."""
     return "; ".join(
-        f"{'.'.join(map(str, each['loc'][1:])) or each['loc'][0]}: {each['msg']}" for each in found
+        f"{'.'.join(map(str, each['loc'][start:])) or (each['loc'] or [whole])[0]}: {each['msg']}"
+        for each in found
     )
 
 

@@ -1,7 +1,31 @@
 """The routes, a module for each group."""
 
-from retrieval.service.routes import collections, documents, health, search
+from retrieval.service.routes import (
+    bulk,
+    chunks,
+    collection_settings,
+    collections,
+    documents,
+    embeddings,
+    files,
+    health,
+    jobs,
+    search,
+    spaces,
+)
 
-routers = [collections.router, documents.router, search.router, health.router]
+routers = [
+    collections.router,
+    collection_settings.router,
+    documents.router,
+    bulk.router,
+    files.router,
+    chunks.router,
+    search.router,
+    embeddings.router,
+    spaces.router,
+    jobs.router,
+    health.router,
+]
 
 __all__ = ["routers"]
