@@ -118,7 +118,9 @@ def _replica_url(url: str | None, given: str | None) -> URL | None:
     """What the environment says is the replica of the database that it names, and of no other."""
     settings = Settings()
     found = given or (None if url else settings.replica_url)
-    return found and _with_password(normalise_url(found), settings.database_password_file)
+    if found is None:
+        return None
+    return _with_password(normalise_url(found), settings.database_password_file)
 
 
 @contextmanager
