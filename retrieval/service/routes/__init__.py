@@ -1,7 +1,7 @@
 """The routes, a module for each group."""
 
-from retrieval.service.routes import collections, documents, health, search
+from retrieval.service.routes import collections, documents, health, page, search
 
-routers = [collections.router, documents.router, search.router, health.router]
+routers = [collections.router, documents.router, search.router, health.router, page.router]
 
 __all__ = ["routers"]
