@@ -73,6 +73,7 @@ where e.extname = 'vector';
 \ir calibrate.sql
 \ir count_matches.sql
 \ir facets.sql
+\ir sample_chunks.sql
 \ir split_text.sql
 \ir enqueue_chunks.sql
 \ir enqueue_missing.sql

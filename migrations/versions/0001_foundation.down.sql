@@ -103,6 +103,7 @@ drop function if exists retrieval._enqueue_missing;
 drop function if exists retrieval._enqueue_inserted;
 drop function if exists retrieval._enqueue_chunks;
 drop function if exists retrieval.split_text;
+drop function if exists retrieval.sample_chunks;
 drop function if exists retrieval.facets;
 drop function if exists retrieval._check_facet_keys;
 drop function if exists retrieval.count_matches;

@@ -42,6 +42,7 @@ from retrieval.orm.rankings import (
     passages,
     set_ranking,
 )
+from retrieval.orm.samples import sample_chunks
 from retrieval.orm.searches import (
     keyword_search,
     late_interaction_search,
@@ -110,6 +111,7 @@ __all__ = [
     "put_embeddings_statement",
     "recommend",
     "recommend_documents",
+    "sample_chunks",
     "sample_embeddings_statement",
     "semantic_search",
     "set_query_adapter_statement",
