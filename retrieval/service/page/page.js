@@ -41,7 +41,7 @@ const context = {
 };
 
 const collections = createCollections({ onChosen: (name) => navigate({ ...fresh, collection: name, view: viewOf(read()).name }), context });
-const fresh = { query: "", filter: null, settings: {}, page: 1, a: null, b: null, document: "", chunk: null, colour: "" };
+const fresh = { query: "", filter: null, settings: {}, page: 1, a: null, b: null, document: "", chunk: null, color: "" };
 const views = [createSearch, createCompare, createMap, createDocuments, createStatus, createDocument].map((create) => create(context));
 for (const view of views) {
   view.element.hidden = true;

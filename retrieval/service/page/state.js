@@ -2,7 +2,7 @@
 
 const DEFAULTS = {
   view: "search", collection: "", query: "", filter: null, settings: {}, page: 1,
-  a: null, b: null, document: "", chunk: null, colour: "",
+  a: null, b: null, document: "", chunk: null, color: "",
 };
 const JSON_FIELDS = ["filter", "settings", "a", "b"];
 const NUMBERS = ["page", "chunk"];
