@@ -19,6 +19,7 @@ from retrieval.embedding import (
 # what goes wrong
 from retrieval.errors import (
     AlreadyExists,
+    ConditionFailed,
     ConfigurationError,
     DatabaseError,
     DatabaseUnavailable,
@@ -45,7 +46,7 @@ from retrieval.generation import (
 )
 
 # filling, asking, and ordering again
-from retrieval.ingestion import Failure, IngestReport
+from retrieval.ingestion import Failure, IngestReport, Outcome
 from retrieval.reranking import CrossEncoderReranker, Reranker, WordOverlapReranker
 from retrieval.search import (
     AsyncRetriever,
@@ -56,8 +57,9 @@ from retrieval.search import (
     Hit,
     PassageHit,
     Retriever,
-    StoredChunk,
+    TextEmbeddings,
 )
+from retrieval.stored import DocumentSummary, StoredChunk, StoredDocument
 from retrieval.worker import FailedJob, JobCounts, Worker
 
 __version__ = "0.1.0"
@@ -70,6 +72,7 @@ __all__ = [
     "ChatModel",
     "Chunking",
     "CollectionSummary",
+    "ConditionFailed",
     "ConfigurationError",
     "Context",
     "CrossEncoderReranker",
@@ -77,6 +80,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Document",
     "DocumentHit",
+    "DocumentSummary",
     "Embedder",
     "Facet",
     "FailedJob",
@@ -93,6 +97,7 @@ __all__ = [
     "MultiVectorHashingEmbedder",
     "NotFound",
     "NotReady",
+    "Outcome",
     "Passage",
     "PassageHit",
     "Reranker",
@@ -105,6 +110,8 @@ __all__ = [
     "SparseEncoderEmbedder",
     "SparseHashingEmbedder",
     "StoredChunk",
+    "StoredDocument",
+    "TextEmbeddings",
     "UnsupportedDatabase",
     "WordOverlapReranker",
     "Worker",

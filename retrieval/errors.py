@@ -10,6 +10,7 @@
     ├── NotFound                  no such collection, space or document
     ├── AlreadyExists             the name is taken
     ├── NotReady                  the object is not in the state that the call needs
+    ├── ConditionFailed           what is stored is not what the caller expects
     ├── SpaceMismatch             the embedding was made by another model than the space holds
     ├── ModelUnavailable          a model cannot be loaded
     └── LoadError                 a file cannot be read as a document
@@ -57,6 +58,10 @@ class AlreadyExists(RetrievalError):
 
 class NotReady(RetrievalError):
     """The object is not in the state that the call needs."""
+
+
+class ConditionFailed(RetrievalError):
+    """What is stored is not what the caller expects: somebody else has changed it."""
 
 
 class SpaceMismatch(RetrievalError):

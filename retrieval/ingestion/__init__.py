@@ -2,7 +2,7 @@
 
 from retrieval.ingestion.contexts import ContextWriter
 from retrieval.ingestion.options import IngestOptions
-from retrieval.ingestion.report import Change, Failure, IngestReport
+from retrieval.ingestion.report import Change, Failure, IngestReport, Outcome
 from retrieval.ingestion.run import IngestRun, Progress
 from retrieval.ingestion.sources import Source
 
@@ -13,6 +13,7 @@ __all__ = [
     "IngestOptions",
     "IngestReport",
     "IngestRun",
+    "Outcome",
     "Progress",
     "Source",
 ]

@@ -49,7 +49,7 @@ class Preparation:
                 document = self._with_fitting_embedding(given)
                 digest = self._hash(document, embedder)
                 if known.get(document.key, "") == digest:
-                    self._report.unchanged += 1
+                    self._report.keep(document.key)
                     continue
                 chunks = self._chunks(document, embedder)
                 prepared.append(PreparedDocument(document, digest, chunks))

@@ -1,7 +1,9 @@
 """What an ingestion did."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+Status = Literal["added", "updated", "unchanged", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,22 @@ class Change:
     action: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one document; `chunks` were written, `reason` says why it failed."""
+
+    document_key: str
+    status: Status
+    chunks: int = 0
+    reason: str | None = None
+
+
 @dataclass(slots=True)
 class IngestReport:
     """Counts of documents; `chunks` were written, `skipped` are files of other kinds in folders.
 
-    `changes` are only listed by a dry run, whose counts are of what would have been done.
+    `changes` are only listed by a dry run, whose counts are of what would have been done, and the
+    `outcomes` of documents that did not fail, by key, only where they are asked for.
     """
 
     added: int = 0
@@ -36,6 +49,25 @@ class IngestReport:
     changes: list[Change] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    outcomes: dict[str, Outcome] | None = None
+
+    def keep(self, document_key: str) -> None:
+        """Count a document that is stored already as it was given."""
+        self.unchanged += 1
+        self._note(Outcome(document_key, "unchanged"))
+
+    def store(self, document_key: str, chunks: int, *, is_new: bool) -> None:
+        """Count a document that was stored, or in a dry run would have been."""
+        self.chunks += chunks
+        if is_new:
+            self.added += 1
+        else:
+            self.updated += 1
+        self._note(Outcome(document_key, "added" if is_new else "updated", chunks))
+
+    def _note(self, outcome: Outcome) -> None:
+        if self.outcomes is not None:
+            self.outcomes[outcome.document_key] = outcome
 
     def fail(self, source: str, reason: str) -> None:
         """Note what was not stored."""
@@ -48,4 +80,6 @@ class IngestReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as a dictionary that `json.dumps` takes."""
-        return asdict(self)
+        report = asdict(self)
+        del report["outcomes"]
+        return report

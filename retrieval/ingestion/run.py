@@ -12,6 +12,7 @@ from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput
 from retrieval.ingestion.batch import Batch
 from retrieval.ingestion.completion import complete
+from retrieval.ingestion.condition import holding
 from retrieval.ingestion.embed import embed_batch
 from retrieval.ingestion.options import IngestOptions
 from retrieval.ingestion.preparation import Preparation
@@ -140,7 +141,7 @@ class IngestRun:
         """Store a batch; where the database refuses it, by halves, to find the one at fault."""
         try:
             with connection.begin_nested():
-                put_batch(connection, self.collection, batch, spaces)
+                self._put(connection, batch, spaces)
             return [batch]
         except DBAPIError as error:
             reason = from_database_error(error)
@@ -152,14 +153,19 @@ class IngestRun:
         self.report.fail(batch.documents[0].document.key, str(reason))
         return []
 
+    def _put(self, connection: Connection, batch: Batch, spaces: Sequence[int]) -> None:
+        condition = self._options.condition
+        if condition is None:
+            put_batch(connection, self.collection, batch, spaces)
+            return
+        keys = [each.document.key for each in batch.documents]
+        with holding(connection, self.collection, keys, condition):
+            put_batch(connection, self.collection, batch, spaces)
+
     def _count(self, batch: Batch) -> None:
         for each in batch.documents:
             is_known = each.document.key in batch.known
-            self.report.chunks += len(each.chunks)
-            if is_known:
-                self.report.updated += 1
-            else:
-                self.report.added += 1
+            self.report.store(each.document.key, len(each.chunks), is_new=not is_known)
             if self._options.dry_run:
                 change = Change(each.document.key, "update" if is_known else "add")
                 self.report.changes.append(change)

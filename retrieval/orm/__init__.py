@@ -40,6 +40,7 @@ from retrieval.orm.rankings import (
     max_sim,
     packed_tokens,
     passages,
+    set_field_weights,
     set_ranking,
 )
 from retrieval.orm.samples import sample_chunks
@@ -56,6 +57,7 @@ from retrieval.orm.stored import (
     export_embeddings,
     export_sparse_embeddings,
     export_token_embeddings,
+    highlights,
     import_embeddings,
     list_spaces,
     neighbouring_chunks,
@@ -97,6 +99,7 @@ __all__ = [
     "export_token_embeddings",
     "facets",
     "fuse",
+    "highlights",
     "hybrid_search",
     "import_embeddings",
     "keyword_search",
@@ -114,6 +117,7 @@ __all__ = [
     "sample_chunks",
     "sample_embeddings_statement",
     "semantic_search",
+    "set_field_weights",
     "set_query_adapter_statement",
     "set_ranking",
     "sparse_search",

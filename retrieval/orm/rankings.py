@@ -15,8 +15,10 @@ from sqlalchemy import (
     SQLColumnExpression,
     Text,
     Uuid,
+    cast,
     column,
     literal,
+    null,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -147,6 +149,14 @@ def set_ranking(
 ) -> FunctionElement[Any]:
     """Set how a collection ranks, once it is selected."""
     return call("set_ranking", **locals())
+
+
+def set_field_weights(
+    collection: str, field_weights: Mapping[str, float] | None
+) -> FunctionElement[Any]:
+    """Set what words count by the field that they are in, once it is selected."""
+    weights = cast(null(), JSONB()) if field_weights is None else dict(field_weights)
+    return call("set_field_weights", collection=collection, field_weights=weights)
 
 
 def calibrate(

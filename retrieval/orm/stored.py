@@ -1,6 +1,6 @@
 """What is stored, as selectables: neighbours of a chunk, spaces, and their embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC
@@ -11,9 +11,13 @@ from sqlalchemy import (
     DateTime,
     Integer,
     LargeBinary,
+    Select,
     Text,
     column,
+    func,
     literal,
+    select,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnClause
@@ -34,6 +38,38 @@ def neighbouring_chunks(
     """A chunk and those around it, as a selectable with the columns of `Chunk`."""
     called = call("neighbouring_chunks", chunk_id=chunk_id, before=before, after=after)
     return called.table_valued(*_columns_of(Chunk), name="neighbours")
+
+
+def highlights(
+    collection: str,
+    contents: Sequence[str],
+    query_text: str,
+    *,
+    start_mark: str | None = None,
+    stop_mark: str | None = None,
+    max_fragments: int | None = None,
+    fragment_length: int | None = None,
+    escape_html: bool | None = None,
+) -> Select[Any]:
+    """Mark the words of a query in texts; a row for each, in their order."""
+    options = {
+        "start_mark": start_mark,
+        "stop_mark": stop_mark,
+        "max_fragments": max_fragments,
+        "fragment_length": fragment_length,
+        "escape_html": escape_html,
+    }
+    texts = func.unnest(literal(list(contents), ARRAY(Text)))
+    columns = column("content", Text)
+    given = texts.table_valued(columns, with_ordinality="number", name="given").render_derived()
+    marked = call(
+        "highlight",
+        collection=collection,
+        content=given.c.content,
+        query_text=query_text,
+        **options,
+    )
+    return select(type_coerce(marked, Text())).select_from(given).order_by(given.c.number)
 
 
 def written_spaces(collection: str) -> TableValuedAlias:

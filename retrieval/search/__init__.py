@@ -1,6 +1,7 @@
 """Asking: the retriever, its asynchronous twin, and what they return."""
 
 from retrieval.search.async_retriever import AsyncRetriever
+from retrieval.search.embed import TextEmbeddings
 from retrieval.search.rerank import rerank_hits
 from retrieval.search.results import (
     Calibration,
@@ -9,7 +10,6 @@ from retrieval.search.results import (
     Facet,
     Hit,
     PassageHit,
-    StoredChunk,
 )
 from retrieval.search.retriever import Retriever
 
@@ -22,6 +22,6 @@ __all__ = [
     "Hit",
     "PassageHit",
     "Retriever",
-    "StoredChunk",
+    "TextEmbeddings",
     "rerank_hits",
 ]

@@ -26,6 +26,7 @@ from retrieval.ingestion import (
     Source,
 )
 from retrieval.search import statements
+from retrieval.search.async_document_methods import AsyncDocumentMethods
 from retrieval.search.async_search_methods import AsyncSearchMethods
 from retrieval.search.results import CollectionSummary
 from retrieval.search.searches import Searches
@@ -43,7 +44,7 @@ from retrieval.worker.jobs import (
 Caller = AsyncConnection | AsyncSession | None
 
 
-class AsyncRetriever(AsyncSearchMethods):
+class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy AsyncConnection or AsyncSession)

@@ -14,9 +14,15 @@ from retrieval.reranking import Reranker
 from retrieval.search.by_image import QueryImage, image_hits
 from retrieval.search.chunk_map import ChunkMap, MapRequest, map_steps
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
-from retrieval.search.results import Calibration, DocumentHit, Facet, Hit, PassageHit, StoredChunk
+from retrieval.search.results import (
+    Calibration,
+    DocumentHit,
+    Facet,
+    Hit,
+    PassageHit,
+    RankedChunk,
+)
 from retrieval.search.searches import Searches, found_hits, found_passages, rows
-from retrieval.search.statements import neighbouring_statement
 from retrieval.steps import Result, Steps
 
 Caller = AsyncConnection | AsyncSession | None
@@ -223,7 +229,7 @@ class AsyncSearchMethods:
     async def passages(
         self,
         collection: str,
-        hits: Sequence[Hit | DocumentHit],
+        hits: Sequence[Hit | DocumentHit | RankedChunk],
         *,
         before: int = 0,
         after: int = 0,
@@ -287,18 +293,6 @@ class AsyncSearchMethods:
         )
         ((matches,),) = await self._drive(rows(select(counted)), connection)
         return int(matches)
-
-    async def neighbouring_chunks(
-        self,
-        chunk_id: int,
-        *,
-        before: int = 1,
-        after: int = 1,
-        connection: Caller = None,
-    ) -> list[StoredChunk]:
-        """A chunk and those around it in its document, in order of position."""
-        found = await self._drive(rows(neighbouring_statement(chunk_id, before, after)), connection)
-        return [StoredChunk(**row._mapping) for row in found]
 
     async def map(
         self,

@@ -52,6 +52,14 @@ class DocumentHit:
 
 
 @dataclass(frozen=True, slots=True)
+class RankedChunk:
+    """What passages need to know of a hit."""
+
+    chunk_id: int
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PassageHit:
     """Neighbouring hits with what is around them, as one text of a document.
 
@@ -99,25 +107,11 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk as it is stored; offsets are characters of its document's content."""
-
-    chunk_id: int
-    document_id: int
-    position: int
-    start_offset: int | None
-    end_offset: int | None
-    title: str | None
-    context: str
-    content: str
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class CollectionSummary:
     """A collection with its size and the model of its active space.
 
-    `chunking` is what was set by `set_chunking`, None where nothing was.
+    `chunking` is what was set by `set_chunking`, None where nothing was; so are `ranking` and
+    `field_weights` by the methods that set them.
     """
 
     name: str
@@ -128,3 +122,5 @@ class CollectionSummary:
     model: str | None
     dimensions: int | None
     chunking: dict[str, Any] | None = None
+    ranking: dict[str, Any] | None = None
+    field_weights: dict[str, float] | None = None

@@ -25,6 +25,7 @@ from retrieval.ingestion import (
     Source,
 )
 from retrieval.search import statements
+from retrieval.search.document_methods import DocumentMethods
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
 from retrieval.search.searches import Searches
@@ -40,7 +41,7 @@ from retrieval.worker.jobs import (
 )
 
 
-class Retriever(SearchMethods):
+class Retriever(SearchMethods, DocumentMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy Connection or Session) and then

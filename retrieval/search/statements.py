@@ -1,6 +1,5 @@
 """The statements about collections that both retrievers run: built here without I/O."""
 
-from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import BigInteger, Select, cast, func, select
@@ -10,8 +9,10 @@ from retrieval import orm
 from retrieval.chunking import Chunking
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
-from retrieval.search.results import StoredChunk
+from retrieval.errors import NotFound
+from retrieval.search.results import CollectionSummary
 from retrieval.spaces.create import create_space_statement, space_name
+from retrieval.steps import Query, Steps
 
 
 def space_statement(
@@ -37,14 +38,8 @@ def space_statement(
     )
 
 
-def neighbouring_statement(chunk_id: int, before: int, after: int) -> Select[Any]:
-    """A chunk and those around it, as the fields of `StoredChunk`."""
-    found = orm.neighbouring_chunks(chunk_id, before=before, after=after)
-    return select(*(found.c[each.name] for each in fields(StoredChunk))).order_by(found.c.position)
-
-
-def collections_statement() -> Select[Any]:
-    """Every collection with its size, as the fields of `CollectionSummary`."""
+def collections_statement(name: str | None = None) -> Select[Any]:
+    """Every collection, or one, with its size, as the fields of `CollectionSummary`."""
     documents = (
         select(func.count())
         .where(orm.Document.collection_id == orm.Collection.collection_id)
@@ -67,7 +62,7 @@ def collections_statement() -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    return (
+    statement = (
         select(
             orm.Collection.name,
             orm.Collection.text_config,
@@ -76,11 +71,24 @@ def collections_statement() -> Select[Any]:
             orm.Space.name.label("space"),
             orm.Space.model,
             orm.Space.dimensions,
-            orm.Collection.settings["chunking"].label("chunking"),
+            *(
+                orm.Collection.settings[setting].label(setting)
+                for setting in ("chunking", "ranking", "field_weights")
+            ),
         )
         .outerjoin(orm.Space, orm.Space.space_id == searched)
         .order_by(orm.Collection.name)
     )
+    return statement if name is None else statement.where(orm.Collection.name == name)
+
+
+def collection_steps(name: str) -> Steps[CollectionSummary]:
+    """One collection with its size; NotFound where there is none."""
+    statement = collections_statement(name)
+    row = yield Query(lambda connection: connection.execute(statement).one_or_none())
+    if row is None:
+        raise NotFound(f"collection {name} does not exist")
+    return CollectionSummary(**row._mapping)
 
 
 def set_chunking_statement(collection: str, chunking: Chunking | None) -> Select[Any]:

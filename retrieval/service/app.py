@@ -16,7 +16,10 @@ from retrieval.settings import Settings
 TAGS = [
     {"name": "collections", "description": "Named bodies of documents."},
     {"name": "documents", "description": "What is stored, each under its key."},
+    {"name": "chunks", "description": "The pieces of documents that are indexed and found."},
     {"name": "search", "description": "Keyword, semantic and hybrid search."},
+    {"name": "spaces", "description": "The embedding models of a collection."},
+    {"name": "jobs", "description": "What waits for a worker."},
     {"name": "health", "description": "For load balancers and orchestrators."},
 ]
 

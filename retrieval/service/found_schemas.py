@@ -60,6 +60,12 @@ class Hit(ResponseBody):
         description="Score of the reranker, which decided over the place; null: not reranked.",
         examples=[4.2],
     )
+    highlight: str | None = Field(
+        default=None,
+        description="Fragments of the text as HTML, safe to show: the query's words are between "
+        "<mark> and </mark>, everything else is escaped. null: not asked for.",
+        examples=["To <mark>rotate</mark> a <mark>key</mark>, first issue a new one."],
+    )
 
 
 class SearchResult(ResponseBody):
@@ -176,3 +182,65 @@ class Explanation(ResponseBody):
     fused: int = Field(description="How many different chunks the legs found.", examples=[154])
     milliseconds: float = Field(description="How long it took.", examples=[5.4])
     hits: list[ExplainedHit] = Field(description="What was found, best first.")
+
+
+class Passage(ResponseBody):
+    """Neighbouring hits with what is around them, as one text."""
+
+    document_id: int = Field(description="The document.", examples=[17])
+    document_key: str = Field(description="The document's key.", examples=["guides/keys.md"])
+    title: str | None = Field(description="The document's title.", examples=["Rotating keys"])
+    context: str = Field(
+        description="The path of headings that its chunks share.", examples=["Keys > Rotation"]
+    )
+    metadata: dict[str, Any] = Field(description="Its metadata.", examples=[{"year": 2026}])
+    first_position: int = Field(description="The position of its first chunk.", examples=[1])
+    last_position: int = Field(description="The position of its last chunk.", examples=[3])
+    start_offset: int | None = Field(
+        description="Where it begins in the document, in characters.", examples=[412]
+    )
+    end_offset: int | None = Field(
+        description="Where it ends; the character there is not its own.", examples=[1630]
+    )
+    content: str = Field(
+        description="Its text.", examples=["To rotate a key, first issue a new one."]
+    )
+    score: float | None = Field(
+        description="The best score of its hits; null: none were given.", examples=[1.7]
+    )
+    hit_ids: list[int] = Field(description="The hits in it.", examples=[[1041, 1043]])
+
+
+class PassageResult(ResponseBody):
+    """The passages, each at the place of its best hit."""
+
+    passages: list[Passage] = Field(description="The passages.")
+
+
+class Citation(ResponseBody):
+    """A passage that an answer cites."""
+
+    number: int = Field(description="What stands for it in the answer: [1].", examples=[1])
+    document_key: str = Field(description="The document's key.", examples=["guides/keys.md"])
+    title: str | None = Field(description="The document's title.", examples=["Rotating keys"])
+    context: str = Field(description="The path of headings above it.", examples=["Rotation"])
+    content: str = Field(
+        description="Its text.", examples=["To rotate a key, first issue a new one."]
+    )
+    positions: list[int] = Field(description="Its chunks in the document.", examples=[[2]])
+
+
+class AnsweredQuestion(ResponseBody):
+    """What a language model answered from what was found."""
+
+    text: str = Field(
+        description="The answer; what it cites is there.", examples=["First issue a new key [1]."]
+    )
+    citations: list[Citation] = Field(description="The passages that it cites.")
+    unknown_citations: list[int] = Field(
+        description="Numbers that it cited although there is no such passage; they were removed.",
+        examples=[[]],
+    )
+    is_complete: bool = Field(
+        description="false: the model was stopped by a limit.", examples=[True]
+    )

@@ -36,6 +36,9 @@ _ERRORS: dict[type[errors.RetrievalError], Kind] = {
     errors.AlreadyExists: Kind("already-exists", 409, "The name is taken"),
     errors.InvalidInput: INVALID_INPUT,
     errors.NotReady: Kind("not-ready", 409, "Not in the state that the request needs"),
+    errors.ConditionFailed: Kind(
+        "condition-failed", 412, "What is stored is not what the request expects"
+    ),
     errors.SpaceMismatch: Kind("space-mismatch", 409, "The model does not fit the space"),
     errors.SchemaMismatch: Kind("schema-mismatch", 503, "The database's schema does not fit"),
     errors.DatabaseUnavailable: Kind("database-unavailable", 503, "The database is unavailable"),
@@ -47,7 +50,7 @@ _STATUSES: dict[int, Kind] = {
     404: Kind("unknown-path", 404, "Nothing is served at this path"),
     405: Kind("method-not-allowed", 405, "The path does not take this method"),
     413: Kind("content-too-large", 413, "The body is too large"),
-    415: Kind("unsupported-media-type", 415, "The body must be JSON"),
+    415: Kind("unsupported-media-type", 415, "The body is of another type than is taken here"),
     422: INVALID_INPUT,
 }
 # Their own messages name hosts, users or tables; those belong into the log.
@@ -118,24 +121,38 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that can fail in these ways, and in those of every route."""
+    """The `responses` of a route that can fail in these ways, and in those of every route.
+
+    Of every route a path, or a parameter that nobody knows, may be what cannot be used.
+    """
     described = {
         404: "No such collection, space or document",
         409: "Taken, not ready, or of another model",
         413: "The body is too large",
-        415: "The body must be JSON",
+        412: "What is stored is not what the request expects",
+        415: "The body is of another type than is taken here",
         422: "The request cannot be used as it is; the detail names the field",
         500: "The service failed",
         503: "The database or the model is unavailable",
     }
     return {
         status: {"model": Problem, "description": described.get(status, status_kind(status).title)}
-        for status in sorted({*statuses, 500, 503})
+        for status in sorted({*statuses, 400, 422, 500, 503})
     }
 
 
+def error_kind(error: errors.RetrievalError) -> Kind:
+    """The kind of the problem that an error is."""
+    return next(_ERRORS[each] for each in type(error).__mro__ if each in _ERRORS)
+
+
+def shown_detail(error: errors.RetrievalError) -> str:
+    """What a client may be told of an error, in one line."""
+    return _one_line(_CLOSED.get(error_kind(error).slug, str(error)))
+
+
 async def _retrieval_error(request: Request, error: errors.RetrievalError) -> ProblemResponse:
-    kind = next(_ERRORS[each] for each in type(error).__mro__ if each in _ERRORS)
+    kind = error_kind(error)
     if kind.status >= 500:
         cause = error if kind is INTERNAL_ERROR else None
         logger.error("%s %s: %s", request.method, _instance(request.scope), error, exc_info=cause)
@@ -154,7 +171,7 @@ async def _http_error(request: Request, error: HTTPException) -> ProblemResponse
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> ProblemResponse:
-    return problem_response(INVALID_INPUT, _described(error.errors()), request.scope)
+    return problem_response(INVALID_INPUT, described(error.errors(), 1), request.scope)
 
 
 async def _unexpected_error(request: Request, error: Exception) -> ProblemResponse:
@@ -162,10 +179,11 @@ async def _unexpected_error(request: Request, error: Exception) -> ProblemRespon
     return problem_response(INTERNAL_ERROR, "", request.scope)
 
 
-def _described(found: Sequence[Any]) -> str:
-    """Each field with what is wrong with it."""
+def described(found: Sequence[Any], start: int = 0, whole: str = "body") -> str:
+    """Each field, from this part of its path on, with what is wrong with it."""
     return "; ".join(
-        f"{'.'.join(map(str, each['loc'][1:])) or each['loc'][0]}: {each['msg']}" for each in found
+        f"{'.'.join(map(str, each['loc'][start:])) or (each['loc'] or [whole])[0]}: {each['msg']}"
+        for each in found
     )
 
 

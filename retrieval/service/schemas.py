@@ -1,9 +1,12 @@
 """The bodies of requests and responses; those of searches have modules of their own."""
 
-from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+# what a halfvec can hold
+Component = Annotated[float, Field(ge=-65504, le=65504)]
+Vector = Annotated[list[Component], Field(min_length=1, max_length=4000)]
 
 
 class RequestBody(BaseModel):
@@ -56,68 +59,24 @@ class Collection(ResponseBody):
         description="The space's model.", examples=["sentence-transformers/all-MiniLM-L6-v2"]
     )
     dimensions: int | None = Field(description="The length of its embeddings.", examples=[384])
+    chunking: dict[str, Any] | None = Field(
+        description="How its documents are cut; null: in the default way.",
+        examples=[{"strategy": "markdown", "maximum_tokens": 200}],
+    )
+    ranking: dict[str, Any] | None = Field(
+        description="How searches rank unless they say otherwise; null: in the default way.",
+        examples=[{"fusion": "rrf", "weights": {"semantic": 2}}],
+    )
+    field_weights: dict[str, float] | None = Field(
+        description="What words count in title and context; null: 1 in every field.",
+        examples=[{"title": 2}],
+    )
 
 
 class CollectionList(ResponseBody):
     """Every collection, by name."""
 
     collections: list[Collection]
-
-
-class NewDocument(RequestBody):
-    """A document's content; its key is in the path."""
-
-    content: str = Field(
-        description="The whole text.", examples=["To rotate a key, first issue a new one."]
-    )
-    title: str | None = Field(default=None, description="Its title.", examples=["Rotating keys"])
-    source: str | None = Field(
-        default=None, description="Where it comes from.", examples=["https://example.com/keys"]
-    )
-    metadata: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Any JSON object; searches filter on it.",
-        examples=[{"year": 2026, "tags": ["security"]}],
-    )
-    text_config: str | None = Field(
-        default=None,
-        description="Text-search configuration, where it is not the collection's.",
-        examples=["german"],
-    )
-
-
-class PutDocument(ResponseBody):
-    """What became of a document that was sent."""
-
-    document_key: str = Field(description="Its key.", examples=["guides/keys.md"])
-    status: Literal["added", "updated", "unchanged"] = Field(
-        description="unchanged: what is stored is equal already.", examples=["added"]
-    )
-    chunks: int = Field(description="How many chunks were written.", examples=[3])
-
-
-class Document(ResponseBody):
-    """A document as it is stored."""
-
-    document_key: str = Field(description="Its key.", examples=["guides/keys.md"])
-    title: str | None = Field(description="Its title.", examples=["Rotating keys"])
-    source: str | None = Field(
-        description="Where it comes from.", examples=["https://example.com/keys"]
-    )
-    content: str = Field(
-        description="The whole text, in Unicode NFC with \\n as line end.",
-        examples=["To rotate a key, first issue a new one."],
-    )
-    metadata: dict[str, Any] = Field(
-        validation_alias="document_metadata",
-        description="Its metadata.",
-        examples=[{"year": 2026, "tags": ["security"]}],
-    )
-    text_config: str | None = Field(
-        description="Its text-search configuration; null: the collection's.", examples=[None]
-    )
-    created_at: datetime = Field(description="When the key was stored first.")
-    updated_at: datetime = Field(description="When it was last changed.")
 
 
 class Health(ResponseBody):

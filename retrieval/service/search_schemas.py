@@ -5,12 +5,9 @@ from typing import Annotated, Any, Literal
 from pgvector import SparseVector
 from pydantic import Field
 
-from retrieval.service.schemas import RequestBody
+from retrieval.service.schemas import RequestBody, Vector
 
 Leg = Literal["keyword", "semantic", "sparse", "late_interaction"]
-# what a halfvec can hold
-Component = Annotated[float, Field(ge=-65504, le=65504)]
-Vector = Annotated[list[Component], Field(min_length=1, max_length=4000)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -182,6 +179,16 @@ class Search(ExplainedSearch):
         "50, or max_results if that is more. Pages are cut from these.",
         examples=[50],
     )
+    highlight: bool = Field(
+        default=False,
+        description="Whether each hit has its text as HTML, with the query's words marked.",
+        examples=[True],
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        del given["highlight"]  # is made of what was found
+        return given
 
 
 class MatchCount(RequestBody):
@@ -244,6 +251,77 @@ class Recommendation(RequestBody):
     )
     search_effort: int | None = Field(
         default=None, ge=1, le=32_768, description=EFFORT, examples=[200]
+    )
+
+
+class LikeThis(RequestBody):
+    """A document or a chunk whose words others are to have."""
+
+    example_document: Name | None = Field(
+        default=None, description="The document's key.", examples=["guides/keys.md"]
+    )
+    example_chunk: ChunkId | None = Field(
+        default=None, description="Or a chunk of the collection.", examples=[None]
+    )
+    metadata_filter: dict[str, Any] | None = Field(
+        default=None, description=FILTER, examples=[{"year": {"$gte": 2022}}]
+    )
+    max_results: Count = Field(default=10, description="How many hits at most.")
+    terms: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="How many of its most telling words are searched for; 25 where left out.",
+        examples=[25],
+    )
+    field_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] | None = Field(
+        default=None,
+        description="What words count in title and context; as the collection where left out.",
+        examples=[{"title": 2}],
+    )
+
+
+class Passages(RequestBody):
+    """Hits that are to be read in what is around them."""
+
+    chunk_ids: list[ChunkId] = Field(
+        max_length=1000, description="The chunks, best first.", examples=[[1041, 1043]]
+    )
+    scores: list[float] | None = Field(
+        default=None,
+        max_length=1000,
+        description="Their scores, one for each; passages have the best of theirs.",
+        examples=[[1.7, 1.1]],
+    )
+    before: int = Field(
+        default=0, ge=0, le=1000, description="How many chunks before each.", examples=[1]
+    )
+    after: int = Field(
+        default=0, ge=0, le=1000, description="How many chunks after each.", examples=[1]
+    )
+
+
+class Question(RequestBody):
+    """A question that a language model answers from what is found."""
+
+    question: str = Field(
+        min_length=1, description="The question.", examples=["How do I rotate a key?"]
+    )
+    max_results: Count = Field(default=10, description="How many chunks are searched for at most.")
+    max_tokens: int = Field(
+        default=4000, ge=100, le=1_000_000, description="How much of them the model reads."
+    )
+    metadata_filter: dict[str, Any] | None = Field(
+        default=None, description=FILTER, examples=[{"year": {"$gte": 2022}}]
+    )
+    legs: list[Leg] = Field(
+        default=["keyword", "semantic"], min_length=1, description="Which searches are fused."
+    )
+    space: str | None = Field(
+        default=None, description="The dense space to search in.", examples=["all-MiniLM-L6-v2"]
+    )
+    rerank: bool | Name | None = Field(
+        default=None, description="Whether a reranker orders the hits again.", examples=[True]
     )
 
 

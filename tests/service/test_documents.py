@@ -130,6 +130,9 @@ def test_collections_are_listed_with_size_and_model(client: httpx.Client) -> Non
         "space": "hashing:32",
         "model": "hashing:32",
         "dimensions": 32,
+        "chunking": None,
+        "ranking": None,
+        "field_weights": None,
     }
     assert (handbook["name"], handbook["documents"], handbook["chunks"]) == ("handbook", 1, 1)
 

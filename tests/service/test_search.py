@@ -38,7 +38,8 @@ def keys(answer: httpx.Response) -> list[str]:
 
 def test_a_hit_has_every_field(filled: httpx.Client) -> None:
     hit = filled.post(SEARCH, json={"query": "rotate a key"}).json()["hits"][0]
-    assert list(hit) == [field.name for field in fields(Hit)]
+    assert list(hit) == [*(field.name for field in fields(Hit)), "highlight"]
+    assert hit["highlight"] is None
     assert (hit["document_key"], hit["metadata"], hit["position"]) == ("keys", {"year": 2026}, 0)
     assert hit["keyword_rank"] == 1 and hit["keyword_score"] > 0
     assert hit["semantic_rank"] in (1, 2, 3) and -1 <= hit["semantic_score"] <= 1
@@ -55,11 +56,12 @@ def test_a_body_has_the_arguments_of_the_retriever() -> None:
     among_chunks = {"duplicate_similarity", "per_document", "mmr_lambda", "result_offset"}
     search = arguments(AsyncRetriever.search)
     expected = {
-        search_schemas.Search: search,
+        search_schemas.Search: search | {"highlight"},
         search_schemas.ExplainedSearch: search - reranking,
         search_schemas.DocumentSearch: search - reranking - among_chunks | {"aggregation"},
         search_schemas.ChunkRecommendation: arguments(AsyncRetriever.recommend),
         search_schemas.DocumentRecommendation: arguments(AsyncRetriever.recommend_documents),
+        search_schemas.LikeThis: arguments(AsyncRetriever.more_like_this),
     }
     for body, names in expected.items():
         assert set(body.model_fields) == names, body

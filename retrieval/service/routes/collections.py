@@ -1,4 +1,4 @@
-"""Collections: list, create, drop."""
+"""Collections: list, read, create, drop."""
 
 from fastapi import APIRouter
 
@@ -28,7 +28,7 @@ async def list_collections(retriever: Reading) -> CollectionList:
     status_code=201,
     operation_id="create_collection",
     summary="Create a collection",
-    responses=problem_responses(400, 409, 413, 415, 422),
+    responses=problem_responses(409, 413, 415),
 )
 async def create_collection(body: NewCollection, retriever: Administering) -> CreatedCollection:
     """Create a collection, ready to be filled and searched."""
@@ -37,12 +37,23 @@ async def create_collection(body: NewCollection, retriever: Administering) -> Cr
     return CreatedCollection.model_validate(body)
 
 
+@router.get(
+    "/v1/collections/{name}",
+    operation_id="get_collection",
+    summary="Read a collection",
+    responses=problem_responses(404),
+)
+async def get_collection(name: CollectionName, retriever: Reading) -> Collection:
+    """A collection with its size, its model and its settings."""
+    return Collection.model_validate(await retriever.collection(name))
+
+
 @router.delete(
     "/v1/collections/{name}",
     status_code=204,
     operation_id="drop_collection",
     summary="Drop a collection",
-    responses=problem_responses(404, 422),
+    responses=problem_responses(404),
 )
 async def drop_collection(name: CollectionName, retriever: Administering) -> None:
     """Remove a collection with everything in it."""

@@ -1,20 +1,24 @@
-"""Documents: put, read, delete; each under its key."""
+"""Documents: list, put, read, delete; each under its key."""
 
-from typing import Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import APIRouter, Query, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from retrieval import database, orm
 from retrieval.document import Document as GivenDocument
 from retrieval.errors import InvalidInput, NotFound
-from retrieval.search import AsyncRetriever
+from retrieval.service.conditions import IfMatch, IfNoneMatch, condition, entity_tag, is_known
+from retrieval.service.cursor import After, Limit, cursor, place
 from retrieval.service.dependencies import CollectionName, DocumentKey, Reading, Writing
+from retrieval.service.document_schemas import (
+    Document,
+    DocumentPage,
+    DocumentSummary,
+    NewDocument,
+    PutDocument,
+)
 from retrieval.service.problems import problem_responses
-from retrieval.service.schemas import Document, NewDocument, PutDocument
-from retrieval.service.strict_route import StrictRoute
+from retrieval.service.strict_route import StrictRoute, parse_json
 
 
 class DocumentKeyConvertor(Convertor[str]):
@@ -31,19 +35,62 @@ class DocumentKeyConvertor(Convertor[str]):
 
 register_url_convertor("document_key", DocumentKeyConvertor())
 
-PATH = "/v1/collections/{name}/documents/{key:document_key}"
+DOCUMENTS = "/v1/collections/{name}/documents"
+DOCUMENT = DOCUMENTS + "/{key:document_key}"
+
+ETAG: dict[str, Any] = {
+    "ETag": {
+        "description": "Another one after every change; for If-Match and If-None-Match.",
+        "schema": {"type": "string"},
+    }
+}
 
 router = APIRouter(tags=["documents"], route_class=StrictRoute)
 
 
+@router.get(
+    DOCUMENTS,
+    operation_id="list_documents",
+    summary="List documents",
+    responses=problem_responses(404),
+)
+async def list_documents(
+    name: CollectionName,
+    retriever: Reading,
+    limit: Limit = 100,
+    after: After = None,
+    metadata_filter: Annotated[
+        str | None,
+        Query(
+            description="Conditions on metadata, as JSON: those of a search.",
+            examples=['{"year": {"$gte": 2022}}'],
+        ),
+    ] = None,
+) -> DocumentPage:
+    """The documents of a collection by their keys, a page at a time, without their content."""
+    place_after = place("documents", after, [str])
+    found = await retriever.documents(
+        name,
+        metadata_filter=None if metadata_filter is None else _filter(metadata_filter),
+        after=None if place_after is None else place_after[0],
+        max_results=limit + 1,
+    )
+    shown = found[:limit]
+    more = len(found) > limit
+    return DocumentPage(
+        documents=[DocumentSummary.model_validate(each) for each in shown],
+        next=cursor("documents", shown[-1].document_key) if more else None,
+    )
+
+
 @router.put(
-    PATH,
+    DOCUMENT,
     operation_id="put_document",
     summary="Store a document",
     response_description="Updated, or unchanged",
     responses={
         201: {"model": PutDocument, "description": "Added"},
-        **problem_responses(400, 404, 409, 413, 415, 422),
+        **problem_responses(404, 409, 412, 413, 415),
     },
 )
 async def put_document(
@@ -52,64 +99,71 @@ async def put_document(
     body: NewDocument,
     retriever: Writing,
     response: Response,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> PutDocument:
     """Store a document under its key, replacing what was there; it can be searched at once.
 
-    The same document twice costs nothing the second time.
+    The same document twice costs nothing the second time. With If-Match or If-None-Match, it is
+    stored only if nobody has changed what is there; of several who try at once, one succeeds.
     """
-    report = await retriever.ingest(name, GivenDocument(key=key, **body.model_dump()))
-    if report.failures:
-        raise InvalidInput(f"the document was not stored: {report.failures[0].reason}")
-    if report.added:
+    document = GivenDocument(key=key, **body.model_dump())
+    expected = condition(if_match, if_none_match)
+    (outcome,) = await retriever.put_documents(name, [document], condition=expected)
+    if outcome.status == "failed":
+        raise InvalidInput(f"the document was not stored: {outcome.reason}")
+    if outcome.status == "added":
         response.status_code = 201
-    status: Literal["added", "updated", "unchanged"] = (
-        "added" if report.added else "updated" if report.updated else "unchanged"
-    )
-    return PutDocument(document_key=key, status=status, chunks=report.chunks)
+    return PutDocument(document_key=key, status=outcome.status, chunks=outcome.chunks)
 
 
 @router.get(
-    PATH,
+    DOCUMENT,
     operation_id="get_document",
     summary="Read a document",
-    responses=problem_responses(400, 404, 422),
+    response_model=Document,
+    responses={
+        200: {"headers": ETAG},
+        304: {"description": "Not modified: If-None-Match names its ETag", "headers": ETAG},
+        **problem_responses(404),
+    },
 )
-async def get_document(name: CollectionName, key: DocumentKey, retriever: Reading) -> Document:
+async def get_document(
+    name: CollectionName,
+    key: DocumentKey,
+    retriever: Reading,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> Any:
     """A document as it is stored."""
-    return Document.model_validate(await _stored_document(retriever, name, key))
-
-
-@router.delete(
-    PATH,
-    status_code=204,
-    operation_id="delete_document",
-    summary="Delete a document",
-    responses=problem_responses(400, 404, 422),
-)
-async def delete_document(name: CollectionName, key: DocumentKey, retriever: Writing) -> None:
-    """Delete a document with its chunks and embeddings."""
-    if not await retriever.delete(name, [key]):
-        raise _no_document(name, key)
-
-
-async def _stored_document(retriever: AsyncRetriever, name: str, key: str) -> orm.Document:
-    with database.translate_errors():
-        async with AsyncSession(retriever.engine) as session:
-            # the id first: with it as a value, only this collection's partition is read
-            owner = await session.scalar(
-                select(orm.Collection.collection_id).where(orm.Collection.name == name)
-            )
-            if owner is None:
-                raise NotFound(f"collection {name} does not exist")
-            document = await session.scalar(
-                select(orm.Document).where(
-                    orm.Document.collection_id == owner, orm.Document.document_key == key
-                )
-            )
-    if document is None:
-        raise _no_document(name, key)
+    document = await retriever.get_document(name, key)
+    tag = {"ETag": entity_tag(document.version)}
+    if is_known(document.version, if_none_match):
+        return Response(status_code=304, headers=tag)
+    response.headers.update(tag)
     return document
 
 
-def _no_document(name: str, key: str) -> NotFound:
-    return NotFound(f"document {key} does not exist in collection {name}")
+@router.delete(
+    DOCUMENT,
+    status_code=204,
+    operation_id="delete_document",
+    summary="Delete a document",
+    responses=problem_responses(404, 412),
+)
+async def delete_document(
+    name: CollectionName, key: DocumentKey, retriever: Writing, if_match: IfMatch = None
+) -> None:
+    """Delete a document with its chunks and embeddings."""
+    if not await retriever.delete_document(name, key, condition=condition(if_match, None)):
+        raise NotFound(f"document {key} does not exist in collection {name}")
+
+
+def _filter(text: str) -> dict[str, Any]:
+    try:
+        given = parse_json(text.encode("utf-8"), "metadata_filter")
+    except ValueError as error:
+        raise InvalidInput(f"metadata_filter is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise InvalidInput('metadata_filter must be an object such as {"year": 2026}')
+    return given

@@ -4,14 +4,19 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from retrieval.errors import InvalidInput, NotReady
+from retrieval.search.results import RankedChunk
 from retrieval.service.dependencies import CollectionName, Reading
 from retrieval.service.found_schemas import (
+    AnsweredQuestion,
     DocumentHit,
     DocumentResult,
     Explanation,
     Facet,
     Hit,
     MatchesCounted,
+    Passage,
+    PassageResult,
     SearchResult,
 )
 from retrieval.service.problems import problem_responses
@@ -20,14 +25,18 @@ from retrieval.service.search_schemas import (
     DocumentRecommendation,
     DocumentSearch,
     ExplainedSearch,
+    LikeThis,
     MatchCount,
+    Passages,
+    Question,
     Search,
 )
 from retrieval.service.strict_route import StrictRoute
+from retrieval.settings import Settings
 
 router = APIRouter(tags=["search"], route_class=StrictRoute)
 
-PROBLEMS = problem_responses(400, 404, 409, 413, 415, 422)
+PROBLEMS = problem_responses(404, 409, 413, 415)
 
 
 @router.post(
@@ -38,8 +47,14 @@ PROBLEMS = problem_responses(400, 404, 409, 413, 415, 422)
 )
 async def search(name: CollectionName, body: Search, retriever: Reading) -> SearchResult:
     """The best chunks by one or several searches, fused; best first."""
-    hits = await retriever.search(name, **body.arguments())
-    return SearchResult(hits=[Hit.model_validate(each) for each in hits])
+    found = await retriever.search(name, **body.arguments())
+    hits = [Hit.model_validate(each) for each in found]
+    if body.highlight and hits:
+        texts = [each.content for each in hits]
+        marked = await retriever.highlight(name, body.query, texts, escape_html=True)
+        for hit, highlight in zip(hits, marked, strict=True):
+            hit.highlight = highlight
+    return SearchResult(hits=hits)
 
 
 @router.post(
@@ -124,3 +139,52 @@ async def recommend_documents(
     """The documents most like some documents, and unlike others, each by its best chunk."""
     hits = await retriever.recommend_documents(name, **body.model_dump())
     return SearchResult(hits=[Hit.model_validate(each) for each in hits])
+
+
+@router.post(
+    "/v1/collections/{name}/more_like_this",
+    operation_id="more_like_this",
+    summary="Find more like a document by its words",
+    responses=PROBLEMS,
+)
+async def more_like_this(name: CollectionName, body: LikeThis, retriever: Reading) -> SearchResult:
+    """The chunks that have the most telling words of a document or a chunk; no model is needed."""
+    hits = await retriever.more_like_this(name, **body.model_dump())
+    return SearchResult(hits=[Hit.model_validate(each) for each in hits])
+
+
+@router.post(
+    "/v1/collections/{name}/passages",
+    operation_id="passages",
+    summary="Read hits in what is around them",
+    responses=PROBLEMS,
+)
+async def passages(name: CollectionName, body: Passages, retriever: Reading) -> PassageResult:
+    """The passages that hits are part of; those that overlap or touch are one."""
+    scores = body.scores if body.scores is not None else [0.0] * len(body.chunk_ids)
+    if len(scores) != len(body.chunk_ids):
+        raise InvalidInput(f"scores: {len(scores)} for {len(body.chunk_ids)} chunk_ids")
+    hits = [RankedChunk(*each) for each in zip(body.chunk_ids, scores, strict=True)]
+    found = await retriever.passages(name, hits, before=body.before, after=body.after)
+    result = PassageResult(passages=[Passage.model_validate(each) for each in found])
+    if body.scores is None:
+        for passage in result.passages:
+            passage.score = None
+    return result
+
+
+@router.post(
+    "/v1/collections/{name}/answer",
+    operation_id="answer",
+    summary="Answer a question",
+    responses=PROBLEMS,
+)
+async def answer(name: CollectionName, body: Question, retriever: Reading) -> AnsweredQuestion:
+    """Search, and let the language model of the service answer from what is found, with citations.
+
+    That a citation exists does not mean that the passage says so.
+    """
+    if Settings().chat_model is None:
+        raise NotReady("no language model is configured for answers; set RETRIEVAL_CHAT_MODEL")
+    answered = await retriever.answer(name, **body.model_dump())
+    return AnsweredQuestion.model_validate(answered)
