@@ -14,11 +14,10 @@ export function createStatus(context) {
   async function load(collection) {
     clearTimeout(timer);
     try {
-      const [{ spaces }, { jobs }, failed] = await Promise.all(
+      const [{ spaces }, { jobs }, { failed: failures }] = await Promise.all(
         ["/spaces", "/jobs", "/jobs/failed"].map((rest) => get(collectionPath(collection, rest))),
       );
       if (collection !== shownFor) return;
-      const failures = failed.jobs ?? failed.failed ?? [];
       made.replaceChildren(drawnSpaces(spaces), drawnJobs(jobs), ...(failures.length ? [drawnFailures(collection, failures)] : []));
       context.shown();
     } catch (error) {
