@@ -1,10 +1,11 @@
 // Two settings side by side: what both find, and how far each common hit moved.
 
-import { announce, delayed, element, empty, loading } from "./elements.js";
+import { announce, delayed, element, empty } from "./elements.js";
 import { drawnHit, largestScore } from "./results.js";
 import { search } from "./searching.js";
 import { createSettings } from "./settings.js";
 import { adjust, navigate, read } from "./state.js";
+import { ownWeights } from "./weights.js";
 
 const DEFAULT_B = { fusion: "rrf" };
 const DEPTHS = [3, 5, 10];
@@ -12,7 +13,7 @@ const DEPTHS = [3, 5, 10];
 export function createCompare(context) {
   const input = element("input", { type: "search", id: "compare-query", autocomplete: "off", spellcheck: "false", "aria-label": "Search for, in both", placeholder: "a query for both" });
   const form = element("form", { class: "search-form", role: "search" }, input, element("button", { type: "submit", class: "primary", text: "Compare" }));
-  const summary = element("div", { class: "overlap", role: "status" });
+  const summary = element("div", { class: "overlap notice" });
   const sides = { a: createSide("a", "A", sideChanged), b: createSide("b", "B", sideChanged) };
   const filterNote = element("p", { class: "hint" });
   const made = element("div", { class: "view compare-view" }, form, filterNote, summary, element("div", { class: "two" }, sides.a.element, sides.b.element));
@@ -44,6 +45,8 @@ export function createCompare(context) {
       );
       draw(a.hits, b.hits);
       context.shown();
+      const own = await ownWeights(state.collection, a.body, signal);
+      for (const side of Object.values(sides)) side.ownWeights(own);
     } catch (error) {
       if (error.name === "AbortError") return;
       drawNothing(empty("The comparison failed", element("p", { text: error.message })));
@@ -98,12 +101,11 @@ function settingsOf(state, side) {
 }
 
 function createSide(side, label, changed) {
-  const settings = createSettings({ name: side, onChange: (value) => { draw(null, null, true); changed(side, value); } });
+  const settings = createSettings({ name: side, onChange: (value) => changed(side, value) });
   const results = element("div", { class: "results" });
   const chosen = element("details", { class: "panel", open: matchMedia("(min-width: 60rem)").matches }, element("summary", { text: `Settings ${label}` }), settings.element);
 
-  function draw(hits, note, waiting = false) {
-    if (waiting) return;
+  function draw(hits, note) {
     if (hits === null) return results.replaceChildren();
     const best = largestScore(hits);
     const list = hits.map((hit, place) => drawnHit(hit, { rank: place + 1, best, compact: true, note: note(hit, place + 1) }));
@@ -113,6 +115,7 @@ function createSide(side, label, changed) {
   return {
     element: element("section", { class: `side-${side}`, "aria-label": `Setting ${label}` }, element("h2", { text: label }), chosen, results),
     draw,
+    ownWeights: settings.ownWeights,
     show(value, spaces) {
       settings.show(value);
       settings.allow(spaces);

@@ -55,7 +55,7 @@ function backLink() {
 }
 
 function heading({ document_key, title }) {
-  return element("header", { class: "document-head" }, element("h2", { text: title || document_key }), title ? element("p", { class: "hint", text: document_key }) : null);
+  return element("header", { class: "document-head" }, element("h2", { text: title || document_key }), title && title !== document_key ? element("p", { class: "hint", text: document_key }) : null);
 }
 
 function facts({ document_key, source, metadata, text_config, content, created_at, updated_at }) {

@@ -11,7 +11,7 @@ const LIMIT = 50;
 export function createDocuments(context) {
   const upload = createUpload({ collection: () => read().collection, onStored: () => { context.documentsChanged(); load(read().collection); } });
   const list = element("section", { "aria-label": "Documents" });
-  const nothing = element("div");
+  const nothing = element("div", { class: "notice" });
   const made = element("div", { class: "view documents-view" }, nothing, upload.element, list);
   let shownFor = null;
 
@@ -62,7 +62,7 @@ function row({ document_key, title, source, chunks, updated_at }) {
   const link = element("a", { href: href({ view: "document", document: document_key, chunk: null }), text: title || document_key });
   return element(
     "tr", {},
-    element("th", { scope: "row" }, link, title ? element("small", { text: document_key }) : null),
-    element("td", { class: "number", text: chunks }), element("td", { text: source ?? "–" }), element("td", { text: moment(updated_at) }),
+    element("th", { scope: "row" }, link, title && title !== document_key ? element("small", { text: document_key }) : null),
+    element("td", { class: "number", text: chunks }), element("td", { class: "source", title: source, text: source ?? "–" }), element("td", { text: moment(updated_at) }),
   );
 }

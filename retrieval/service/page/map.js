@@ -19,7 +19,7 @@ export function createMap(context) {
   const hitsTitle = element("h2", { text: "Hits" });
   const note = element("p", { class: "hint" });
   const side = element("aside", { class: "map-side", "aria-label": "Legend and hits" }, legend.element, element("section", { "aria-label": "Hits on the map" }, hitsTitle, hits), note);
-  const nothing = element("div");
+  const nothing = element("div", { class: "notice" });
   const columns = element("div", { class: "map-columns" }, plot.element, side);
   const made = element("div", { class: "view map-view" }, element("div", { class: "map-form" }, form, field("Colour by", color)), nothing, columns);
   let running = null;

@@ -11,6 +11,7 @@ import { createMap } from "./map.js";
 import { createSearch } from "./search.js";
 import { adjust, href, navigate, onChange, read } from "./state.js";
 import { createStatus } from "./status.js";
+import { forgetWeights } from "./weights.js";
 
 const main = document.getElementById("main");
 const problem = document.getElementById("problem");
@@ -28,6 +29,7 @@ const context = {
   noCollection: () => collections.invitation(),
   documentsChanged() {
     collections.load();
+    forgetWeights();
     for (const view of views) view.forget();
   },
   failed(error) {

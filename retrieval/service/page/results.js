@@ -5,6 +5,8 @@ import { legName, plain, score } from "./format.js";
 import { highlighted } from "./highlight.js";
 import { href } from "./state.js";
 
+const BLANK_LINES = /\n\s*\n/g;
+
 /** `rank` is the place among all hits, `best` the largest score shown: the whole width of a bar. */
 export function drawnHit(hit, { rank, best, note = null, compact = false, onFilter = null }) {
   const link = href({ view: "document", document: hit.document_key, chunk: hit.chunk_id });
@@ -16,12 +18,12 @@ export function drawnHit(hit, { rank, best, note = null, compact = false, onFilt
       element(
         "div", { class: "hit-names" },
         element("a", { class: "hit-title", href: link, text: hit.title || hit.document_key }),
-        element("span", { class: "hit-place", text: `${hit.title ? `${hit.document_key} · ` : ""}chunk ${hit.position + 1}` }),
+        element("span", { class: "hit-place", text: `${hit.title && hit.title !== hit.document_key ? `${hit.document_key} · ` : ""}chunk ${hit.position + 1}` }),
       ),
       note,
       scores(hit),
     ),
-    element("p", { class: "hit-text" }, ...(hit.highlight ? highlighted(hit.highlight) : [shortened(hit.content)])),
+    element("p", { class: "hit-text" }, ...(hit.highlight ? highlighted(hit.highlight.replace(BLANK_LINES, "\n")) : [shortened(hit.content.replace(BLANK_LINES, "\n"))])),
     contributionBar(hit, best),
     compact ? null : metadata(hit.metadata, onFilter),
   );

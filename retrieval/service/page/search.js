@@ -9,6 +9,7 @@ import { drawnHit, largestScore } from "./results.js";
 import { search } from "./searching.js";
 import { createSettings } from "./settings.js";
 import { adjust, navigate, read } from "./state.js";
+import { ownWeights } from "./weights.js";
 
 export function createSearch(context) {
   const input = element("input", {
@@ -40,7 +41,6 @@ export function createSearch(context) {
   let running = null;
   let last = null;
   let shownFor = "";
-  let weightsOf = "";
   let before = "";
 
   form.addEventListener("submit", (event) => {
@@ -100,7 +100,8 @@ export function createSearch(context) {
       last = found;
       draw(state, found, performance.now() - start);
       context.shown();
-      await Promise.all([counts(state, found.hits, signal), ownWeights(state, found.body, signal)]);
+      await counts(state, found.hits, signal);
+      if (!state.settings.weights) settings.ownWeights(await ownWeights(state.collection, found.body, signal));
     } catch (error) {
       if (error.name === "AbortError") return;
       drawNothing(empty("The search failed", element("p", { text: error.message })));
@@ -149,14 +150,6 @@ export function createSearch(context) {
     if (matches !== null && hits.length) head.firstChild?.append(` · ${count(matches, "chunk has", "chunks have")} the words`);
   }
 
-  /** Once a collection: where nothing is said about weights, the sliders show what counts. */
-  async function ownWeights(state, body, signal) {
-    if (state.settings.weights || weightsOf === state.collection) return;
-    const { legs } = await explain(state.collection, { ...body, max_results: 1, result_offset: 0 }, signal);
-    weightsOf = state.collection;
-    settings.ownWeights(Object.fromEntries(legs.map(({ leg, weight }) => [leg, weight])));
-  }
-
   async function explained() {
     if (!last || explanation.children.length > 1) return;
     const { body } = last;
@@ -183,7 +176,6 @@ export function createSearch(context) {
     /** Shown again after documents or the collection have changed. */
     forget() {
       shownFor = "";
-      weightsOf = "";
     },
   };
 }

@@ -54,7 +54,7 @@ export function createSettings({ name, onChange }) {
     origin.textContent = settings.weights ? "Weights of this search." : "The collection's own weights, until one is moved.";
     fusion.value = settings.fusion ?? "";
     more.show(settings);
-    reset.hidden = Object.keys(settings).length === 0;
+    reset.disabled = Object.keys(settings).length === 0;
   }
 
   function show(next) {
