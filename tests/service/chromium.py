@@ -33,7 +33,7 @@ class Visit:
     def __init__(self, context: BrowserContext, origin: str) -> None:
         self.origin = origin
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(20_000)
         self.complaints: list[str] = []
         self.expected: set[str] = set()
         self.page.on("console", self._said)
