@@ -36,7 +36,10 @@ def calibrate_steps(
 def _calibrate(
     connection: Connection, collection: str, space: KnownSpace, known_spaces: KnownSpaces
 ) -> None:
-    chunks, calibrated = connection.execute(_sizes(collection, space)).one()
+    sizes = connection.execute(_sizes(collection, space)).one_or_none()
+    if sizes is None:  # the collection is gone since
+        return
+    chunks, calibrated = sizes
     # what cannot be calibrated leaves nothing in the database
     tried = max(calibrated or 0, known_spaces.calibrated_at.get(space.space_id, 0))
     if chunks < max(LEAST_CHUNKS, 2 * tried):

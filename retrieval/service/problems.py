@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from retrieval import errors
 
+EMBEDDINGS_PATH = "/v1/embeddings"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 DETAIL_LENGTH = 500
 
@@ -60,6 +61,15 @@ _CLOSED = {
 }
 
 
+class OpenAIError(BaseModel):
+    """The same problem in the words of OpenAI's API."""
+
+    message: str = Field(description="What is wrong with this request, in one line.")
+    type: str = Field(description="Whose fault it is: invalid_request_error or server_error.")
+    param: str | None = Field(description="Always null.")
+    code: str = Field(description="Which problem it is; stable, to be compared by programs.")
+
+
 class Problem(BaseModel):
     """Why a request failed, as in RFC 9457."""
 
@@ -82,6 +92,10 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong with this request, in one line.")
     instance: str = Field(description="The path of the request.")
+    error: OpenAIError | None = Field(
+        default=None,
+        description="For clients of OpenAI's API; there at /v1/embeddings alone.",
+    )
 
 
 class ProblemResponse(JSONResponse):
@@ -104,7 +118,13 @@ def problem_response(
         detail=_one_line(_CLOSED.get(kind.slug, detail)),
         instance=_instance(scope),
     )
-    return ProblemResponse(problem.model_dump(), kind.status, headers=headers)
+    if scope["path"] == EMBEDDINGS_PATH:
+        fault = "invalid_request_error" if kind.status < 500 else "server_error"
+        problem.error = OpenAIError(
+            message=problem.detail, type=fault, param=None, code=kind.slug.replace("-", "_")
+        )
+    content = problem.model_dump(exclude=None if problem.error else {"error"})
+    return ProblemResponse(content, kind.status, headers=headers)
 
 
 def status_kind(status: int) -> Kind:

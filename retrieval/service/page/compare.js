@@ -29,6 +29,7 @@ export function createCompare(context) {
 
   function sideChanged(side, settings) {
     adjust({ [side]: settings });
+    for (const each of Object.values(sides)) each.wait();
     refreshSoon();
   }
 
@@ -106,6 +107,7 @@ function createSide(side, label, changed) {
   const chosen = element("details", { class: "panel", open: matchMedia("(min-width: 60rem)").matches }, element("summary", { text: `Settings ${label}` }), settings.element);
 
   function draw(hits, note) {
+    results.removeAttribute("aria-busy");
     if (hits === null) return results.replaceChildren();
     const best = largestScore(hits);
     const list = hits.map((hit, place) => drawnHit(hit, { rank: place + 1, best, compact: true, note: note(hit, place + 1) }));
@@ -115,6 +117,7 @@ function createSide(side, label, changed) {
   return {
     element: element("section", { class: `side-${side}`, "aria-label": `Setting ${label}` }, element("h2", { text: label }), chosen, results),
     draw,
+    wait: () => results.setAttribute("aria-busy", "true"),
     ownWeights: settings.ownWeights,
     show(value, spaces) {
       settings.show(value);

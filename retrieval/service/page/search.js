@@ -64,6 +64,7 @@ export function createSearch(context) {
 
   function changed(changes) {
     adjust({ ...changes, page: 1 });
+    results.setAttribute("aria-busy", "true");
     drawFilterSummary(read().filter);
     refreshSoon();
   }
@@ -99,6 +100,7 @@ export function createSearch(context) {
       const found = await search(state.collection, state, signal);
       last = found;
       draw(state, found, performance.now() - start);
+      results.removeAttribute("aria-busy");
       context.shown();
       await counts(state, found.hits, signal);
       if (!state.settings.weights) settings.ownWeights(await ownWeights(state.collection, found.body, signal));
@@ -106,13 +108,12 @@ export function createSearch(context) {
       if (error.name === "AbortError") return;
       drawNothing(empty("The search failed", element("p", { text: error.message })));
       context.failed(error);
-    } finally {
-      if (running?.signal === signal) results.removeAttribute("aria-busy");
     }
   }
 
   function drawNothing(node) {
     last = null;
+    results.removeAttribute("aria-busy");
     results.replaceChildren(node);
     head.replaceChildren();
     pages.replaceChildren();

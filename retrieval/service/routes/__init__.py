@@ -1,10 +1,13 @@
 """The routes, a module for each group."""
 
 from retrieval.service.routes import (
+    bulk,
     chunks,
     collection_settings,
     collections,
     documents,
+    embeddings,
+    files,
     health,
     jobs,
     map,
@@ -17,9 +20,12 @@ routers = [
     collections.router,
     collection_settings.router,
     documents.router,
+    bulk.router,
+    files.router,
     chunks.router,
     search.router,
     map.router,
+    embeddings.router,
     spaces.router,
     jobs.router,
     health.router,
