@@ -3,8 +3,11 @@
 import { element } from "./elements.js";
 import { plain } from "./format.js";
 
-// Okabe and Ito (2008), without black; of the ramp, viridis
-const CATEGORIES = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b5a900"];
+// Okabe and Ito (2008), without black, and lighter on dark; of the ramp, viridis
+const CATEGORIES = {
+  light: ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b5a900"],
+  dark: ["#3f9fe0", "#f0b429", "#2fc79b", "#e29bc6", "#ff7f33", "#9ad6ff", "#f0e442"],
+};
 const OTHERS = "#8a93a0";
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 const SINGLE = "#3f7fbf";
@@ -15,6 +18,9 @@ export function createLegend({ onChange }) {
   const muted = new Set();
   let color = null;
   let key = null;
+  const hueOf = (place) => CATEGORIES[document.documentElement.dataset.theme][place];
+
+  document.addEventListener("themechange", () => color && onChange(show(color)));
 
   function show(shown) {
     color = shown;
@@ -26,7 +32,7 @@ export function createLegend({ onChange }) {
   }
 
   function entries() {
-    const shown = color.values.map(([value, points], place) => [plain(value), points, CATEGORIES[place], JSON.stringify(value)]);
+    const shown = color.values.map(([value, points], place) => [plain(value), points, hueOf(place), JSON.stringify(value)]);
     if (color.others) shown.push(["other values", color.others, OTHERS, "others"]);
     if (color.missing) shown.push(["without", color.missing, OTHERS, "missing"]);
     return shown.map(([name, points, hue, id]) => entry(name, points, hue, id));
@@ -49,7 +55,7 @@ export function createLegend({ onChange }) {
   function paint() {
     if (color === null) return () => SINGLE;
     if (color.kind === "number") return (value) => (value === null ? OTHERS : rampColor((value - color.minimum) / (color.maximum - color.minimum)));
-    const hues = new Map(color.values.map(([value], place) => [JSON.stringify(value), CATEGORIES[place]]));
+    const hues = new Map(color.values.map(([value], place) => [JSON.stringify(value), hueOf(place)]));
     const shown = new Set([...hues.keys(), "others", "missing"].filter((id) => !muted.has(id)));
     return (value) => {
       const id = value === null ? "missing" : hues.has(JSON.stringify(value)) ? JSON.stringify(value) : "others";

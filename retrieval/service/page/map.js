@@ -80,7 +80,7 @@ export function createMap(context) {
     const link = element(
       "a", { href: address(point), "data-chunk": point.chunk_id, onpointerenter: () => plot.focus(point), onfocus: () => plot.focus(point) },
       element("span", { class: "rank", text: rank }), element("span", { class: "hit-name", text: point.title || point.document_key }),
-      element("span", { class: "number", text: `${point.x.toFixed(2)}, ${point.y.toFixed(2)}` }),
+      element("span", { class: "number", text: `${coordinate(point.x)}, ${coordinate(point.y)}` }),
     );
     return element("li", {}, link);
   }
@@ -105,6 +105,10 @@ export function createMap(context) {
       shownFor = "";
     },
   };
+}
+
+function coordinate(number) {
+  return (Math.round(100 * number) / 100 || 0).toFixed(2);
 }
 
 function address(point) {

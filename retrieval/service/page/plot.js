@@ -72,7 +72,7 @@ export function createPlot({ onOpen, onFocus }) {
     const ink = { text: style.getPropertyValue("--text"), surface: style.getPropertyValue("--surface"), accent: style.getPropertyValue("--accent") };
     const size = map.points.length > 1000 ? 3 : map.points.length > 200 ? 4 : 5;
     // where hits are lit, the others step back
-    drawing.globalAlpha = hitIds.size ? 0.45 : 0.8;
+    drawing.globalAlpha = hitIds.size ? 0.5 : 0.8;
     for (const point of map.points) {
       const color = hitIds.has(point.chunk_id) ? null : paint(point.value);
       if (color) drawDot(drawing, place(point.x, point.y), size, color);

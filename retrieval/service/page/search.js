@@ -87,6 +87,7 @@ export function createSearch(context) {
     shownFor = identity(state);
     explanation.open = false;
     explanation.hidden = true;
+    side.hidden = !state.collection;
     if (!state.collection) return drawNothing(context.noCollection());
     if (!state.query) {
       drawNothing(empty("Search this collection", element("p", { text: "Type what you look for. Results, scores and facets appear as you type." })));
