@@ -29,7 +29,7 @@ export function drawnFacets(facets, onFilter) {
   return [...byKey].map(([key, values]) =>
     element(
       "section", { class: "facet", "aria-label": `Values of ${key}` },
-      element("h3", { text: key }),
+      element("h2", { class: "facet-key", text: key }),
       element("ul", {}, values.map((facet) => drawnValue(facet, values[0].chunks, onFilter))),
     ),
   );

@@ -17,7 +17,7 @@ export function drawnHit(hit, { rank, best, note = null, compact = false, onFilt
       element("span", { class: "rank", "aria-label": `Rank ${rank}`, text: rank }),
       element(
         "div", { class: "hit-names" },
-        element("a", { class: "hit-title", href: link, text: hit.title || hit.document_key }),
+        element("h3", {}, element("a", { class: "hit-title", href: link, text: hit.title || hit.document_key })),
         element("span", { class: "hit-place", text: `${hit.title && hit.title !== hit.document_key ? `${hit.document_key} · ` : ""}chunk ${hit.position + 1}` }),
       ),
       note,

@@ -123,7 +123,7 @@ export function createSearch(context) {
 
   function draw(state, { hits, more, offset }, took) {
     const said = hits.length ? `Hits ${offset + 1} to ${offset + hits.length}` : "No hits";
-    head.replaceChildren(element("p", { class: "found", text: `${said} · ${milliseconds(took)}` }));
+    head.replaceChildren(element("h2", { class: "visually-hidden", text: "Results" }), element("p", { class: "found", text: `${said} · ${milliseconds(took)}` }));
     announce(`${said} for ${state.query}`);
     const best = largestScore(hits);
     const list = element("ol", { class: "hits" }, hits.map((hit, place) => drawnHit(hit, { rank: offset + place + 1, best, onFilter: filterBy })));
@@ -149,7 +149,7 @@ export function createSearch(context) {
     const { matches, facets: found } = await countMatches(state.collection, asked, signal);
     if (signal?.aborted) return;
     facets.replaceChildren(...(found.length ? drawnFacets(found, filterBy) : [element("p", { class: "hint", text: "No metadata to count here." })]));
-    if (matches !== null && hits.length) head.firstChild?.append(` · ${count(matches, "chunk has", "chunks have")} the words`);
+    if (matches !== null && hits.length) head.lastChild?.append(` · ${count(matches, "chunk has", "chunks have")} the words`);
   }
 
   async function explained() {
