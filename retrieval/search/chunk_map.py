@@ -193,9 +193,7 @@ def _drawn(
 
 
 def _vectors(given: Sequence[Any], dimensions: int, *, by_direction: bool) -> Vectors:
-    vectors = np.array(
-        [each.to_numpy() if hasattr(each, "to_numpy") else each for each in given], dtype=np.float64
-    ).reshape(len(given), dimensions)
+    vectors = np.array(given, dtype=np.float64).reshape(len(given), dimensions)
     if not by_direction:
         return vectors
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,6 +1,5 @@
 """A map of a collection: the same axes whatever is asked, and everything found is on it."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +42,7 @@ def test_the_axes_are_the_principal_components(shop: Retriever) -> None:
     drawn = shop.map("shop")
     assert (drawn.space, drawn.method, len(drawn.points)) == ("hashing:32", "pca", 60)
     assert (drawn.query, drawn.hits, drawn.color) == (None, [], None)
-    stored = {row.chunk_id: row.embedding.to_numpy() for row in sampled(shop)}
+    stored = {row.chunk_id: row.embedding for row in sampled(shop)}
     vectors = np.array([stored[point.chunk_id] for point in drawn.points], dtype=np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     centred = vectors - vectors.mean(axis=0)
@@ -77,14 +76,9 @@ def test_a_query_moves_no_point_and_its_hits_are_there(shop: Retriever) -> None:
 
 def test_the_query_lies_where_a_chunk_of_its_text_lies(shop: Retriever) -> None:
     (hit,) = shop.search("shop", "wool of the year 8", max_results=1)
-    with shop.engine.connect() as connection:
-        statement = "select embedding from retrieval.embeddings where chunk_id = :chunk"
-        stored = connection.execute(text(statement), {"chunk": hit.chunk_id}).scalar_one()
+    (chunk,) = (np.array(row.embedding) for row in sampled(shop) if row.chunk_id == hit.chunk_id)
     drawn = shop.map("shop", "wool of the year 8")
     asked = np.array(EMBEDDER.embed_query("wool of the year 8"), dtype=np.float64)
-    chunk = np.array(
-        json.loads(str(stored)) if isinstance(stored, str) else stored.to_numpy(), dtype=np.float64
-    )
     x, y = places(drawn)[hit.chunk_id]
     # the projection is linear: what is near in the space cannot be farther on the map
     assert drawn.query is not None
