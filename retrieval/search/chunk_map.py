@@ -241,4 +241,5 @@ def _color(key: str, points: Sequence[MapPoint]) -> MapColor:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it can be a place on a ramp; JSON has integers that no float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

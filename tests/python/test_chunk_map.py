@@ -18,6 +18,7 @@ DOCUMENTS = [
         f"{WORDS[number % 4]} of the year {number}",
         title=f"No. {number}",
         metadata={"number": number, "stuff": WORDS[number % 4], "odd": number % 2 == 1}
+        | {"huge": 10**400 + number}
         | ({"tags": ["a", "b"]} if number < 5 else {}),
     )
     for number in range(60)
@@ -100,6 +101,8 @@ def test_colors(shop: Retriever) -> None:
     assert stuff.values == [(word, 15) for word in sorted(WORDS)] and stuff.others == 0
     number = shop.map("shop", color_by="number").color
     assert number is not None and (number.kind, number.minimum, number.maximum) == ("number", 0, 59)
+    huge = shop.map("shop", color_by="huge").color
+    assert huge is not None and (huge.kind, huge.others) == ("category", 53)
     odd = shop.map("shop", color_by="odd").color
     assert odd is not None and odd.values == [(False, 30), (True, 30)]
     tags = shop.map("shop", color_by="tags")

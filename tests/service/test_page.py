@@ -411,6 +411,9 @@ def test_by_keyboard_alone(look: Look) -> None:
     expect(page.locator(".hit-title").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".document-head")).to_be_visible()
+    expect(page.get_by_role("main")).to_be_focused()  # so that Tab goes on from there
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Back")).to_be_focused()
 
 
 # what each view has when it has been drawn

@@ -29,6 +29,7 @@ export function createCompare(context) {
 
   function sideChanged(side, settings) {
     adjust({ [side]: settings });
+    running?.abort();
     for (const each of Object.values(sides)) each.wait();
     refreshSoon();
   }

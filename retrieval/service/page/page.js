@@ -59,13 +59,11 @@ function viewOf(state) {
 async function show(state) {
   const view = viewOf(state);
   collections.choose(state.collection);
-  if (known.collection !== state.collection) await learn(state.collection);
-  if (current !== view) {
-    current?.hide?.();
-    for (const each of views) each.element.hidden = each !== view;
-    problem.hidden = true;
-    current = view;
+  if (known.collection !== state.collection) {
+    await learn(state.collection);
+    if (href(read()) !== href(state)) return; // the reader went on meanwhile
   }
+  if (current !== view) change(view);
   for (const [each, link] of links) {
     link.href = href({ view: each.name, document: "", chunk: null }, state);
     if (each === view) link.setAttribute("aria-current", "page");
@@ -73,6 +71,18 @@ async function show(state) {
   }
   document.title = [state.query, view.label ?? state.document, state.collection, "retrieval"].filter(Boolean).join(" · ");
   view.show(state);
+}
+
+function change(view) {
+  const leftFocus = main.contains(document.activeElement);
+  if (current) current.scrolled = scrollY;
+  current?.hide?.();
+  for (const each of views) each.element.hidden = each !== view;
+  problem.hidden = true;
+  current = view;
+  // back where one was; a document is always read from its hit on
+  scrollTo(0, view.label ? view.scrolled ?? 0 : 0);
+  if (leftFocus) main.focus({ preventScroll: true });
 }
 
 /** What the controls offer depends on the collection: its spaces, and the keys of its metadata. */

@@ -64,6 +64,7 @@ export function createSearch(context) {
 
   function changed(changes) {
     adjust({ ...changes, page: 1 });
+    running?.abort(); // what is still to come is not what is asked for now
     results.setAttribute("aria-busy", "true");
     drawFilterSummary(read().filter);
     refreshSoon();
@@ -91,7 +92,7 @@ export function createSearch(context) {
     if (!state.collection) return drawNothing(context.noCollection());
     if (!state.query) {
       drawNothing(empty("Search this collection", element("p", { text: "Type what you look for. Results, scores and facets appear as you type." })));
-      return counts(state, []);
+      return counts(state, []).catch(context.failed);
     }
     const signal = (running = new AbortController()).signal;
     results.setAttribute("aria-busy", "true");
@@ -103,12 +104,16 @@ export function createSearch(context) {
       draw(state, found, performance.now() - start);
       results.removeAttribute("aria-busy");
       context.shown();
-      await counts(state, found.hits, signal);
-      if (!state.settings.weights) settings.ownWeights(await ownWeights(state.collection, found.body, signal));
     } catch (error) {
       if (error.name === "AbortError") return;
       drawNothing(empty("The search failed", element("p", { text: error.message })));
-      context.failed(error);
+      return context.failed(error);
+    }
+    try {
+      await counts(state, last.hits, signal);
+      if (!state.settings.weights) settings.ownWeights(await ownWeights(state.collection, last.body, signal));
+    } catch (error) {
+      if (error.name !== "AbortError") context.failed(error);
     }
   }
 
