@@ -1,5 +1,5 @@
 # Everything happens in .venv; set-up runs again only when its inputs change.
-.PHONY: setup demo test lint check clean
+.PHONY: setup browser demo test lint check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,6 +19,13 @@ setup: .venv/ready
 		|| $(PIP) "$(TORCH)"
 	$(PIP) --editable ".[files,model]" --group development
 	touch $@
+
+# Chromium, in which the page is tested; only where it can be installed without asking anybody.
+browser:
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "no Chromium: the tests of the page will be skipped"; fi
 
 demo: setup
 	$(BIN)/retrieval demo

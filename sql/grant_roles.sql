@@ -19,11 +19,10 @@ begin atomic
     select p.granted_to, p.of_owner, string_to_array(p.functions, ' ')
     from (values
         ('retrieval_reader', true,
-         'boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches current_tenant '
-         'diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search '
-         'keyword_search '
-         'late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks packed_tokens passages recommend '
-         'recommend_documents semantic_search sparse_search'),
+         'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
+         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs highlight '
+         'hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks '
+         'packed_tokens passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration

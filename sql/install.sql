@@ -56,6 +56,7 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir nearest_chunks.sql
 \ir chunk_count.sql
 \ir set_query_adapter.sql
+\ir adapt_query.sql
 \ir semantic_search.sql
 \ir sparse_search.sql
 \ir sample_embeddings.sql
@@ -83,6 +84,7 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir collection_settings.sql
 \ir count_matches.sql
 \ir facets.sql
+\ir sample_chunks.sql
 \ir split_text.sql
 \ir enqueue_chunks.sql
 \ir enqueue_missing.sql

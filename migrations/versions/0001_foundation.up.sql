@@ -3357,6 +3357,18 @@ comment on function retrieval._adapt_query(retrieval.spaces, halfvec) is
 'A query embedding as the space''s query adapter maps it, unchanged where the space has none.';
 -- end
 
+-- begin sql/adapt_query.sql
+-- Where a query is looked for, for programs that compare it with embeddings themselves.
+create or replace function retrieval.adapt_query(collection text, query_embedding halfvec, space text default null)
+    returns halfvec
+    language sql stable
+    set search_path from current
+    return retrieval._adapt_query(retrieval._space(retrieval._collection(collection), space), query_embedding);
+
+comment on function retrieval.adapt_query(text, halfvec, text) is
+'The query''s embedding as semantic_search compares it with those of a dense space (without a name: the active one): mapped by the space''s query adapter, as it is where there is none.';
+-- end
+
 -- begin sql/semantic_search.sql
 -- Semantic search: the nearest chunks of a space, under the space's query adapter.
 create or replace function retrieval.semantic_search(
@@ -5855,6 +5867,54 @@ $$;
 
 comment on function retrieval.facets(text, text[], text, jsonb, text, integer, bigint[]) is
 'The commonest values of metadata keys among the chunks that fulfil the filter and, where query_text is given, that keyword_search would consider, and where chunk_ids are given, that are among them: the number of documents and of chunks with each value. Keys in the order given, each with its max_values commonest by documents, ties by value. Keys are of the top level and taken as they are. Of an array each distinct element counts once; objects, and arrays in arrays, are not counted. A key that nothing has yields no rows; null or repeated keys raise 22023.';
+-- end
+
+-- begin sql/sample_chunks.sql
+-- What a map of a space is drawn from: chunks with their embeddings. The sample is ordered by a hash, so it is the same again as
+-- long as the chunks are the same, and one that is larger holds the smaller ones.
+create or replace function retrieval.sample_chunks(
+    collection text,
+    space text default null,
+    sample integer default 2000,
+    metadata_filter jsonb default null,
+    chunk_ids bigint[] default null)
+    returns table (
+        chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text, metadata jsonb,
+        embedding halfvec, is_sampled boolean)
+    language plpgsql stable
+    set search_path from current
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    target constant retrieval.spaces := retrieval._space(owner, space);
+    condition constant text := ' and (' || retrieval._filter_condition(owner, metadata_filter) || ')';
+begin
+    perform retrieval._check_count('sample', sample);
+    return query execute format(
+        'with sampled as (
+             select e.chunk_id from retrieval.embeddings e%3$s
+             where e.space_id = %1$s
+             order by hashint8extended(e.chunk_id, 0), e.chunk_id limit $1),
+         chosen as (
+             select s.chunk_id, true as is_sampled from sampled s
+             union all
+             select n.chunk_id, false from (select distinct unnest($2) as chunk_id) n
+             where n.chunk_id not in (select s.chunk_id from sampled s))
+         select c.chunk_id, c.document_id, d.document_key, c.title, c.position, c.content, c.metadata, e.embedding, h.is_sampled
+         from chosen h
+         join retrieval.embeddings e on e.space_id = %1$s and e.chunk_id = h.chunk_id
+         join retrieval.chunks c on c.collection_id = %2$s and c.chunk_id = h.chunk_id%4$s
+         join retrieval.documents d on d.collection_id = %2$s and d.document_id = c.document_id
+         order by not h.is_sampled, hashint8extended(c.chunk_id, 0), c.chunk_id',
+        target.space_id, owner.collection_id,
+        format(' join retrieval.chunks c on c.collection_id = %s and c.chunk_id = e.chunk_id', owner.collection_id) || condition,
+        condition)
+        using sample, chunk_ids;
+end;
+$$;
+
+comment on function retrieval.sample_chunks(text, text, integer, jsonb, bigint[]) is
+'Chunks of a dense space (without a name: the active one) with their embeddings: a sample of those that fulfil the filter, the same ones at each call while the chunks are the same, and after it those of chunk_ids that fulfil it as well, have an embedding and are not in the sample (is_sampled false). At most 10,000 are sampled.';
 -- end
 
 -- begin sql/split_text.sql
@@ -8800,11 +8860,10 @@ begin atomic
     select p.granted_to, p.of_owner, string_to_array(p.functions, ' ')
     from (values
         ('retrieval_reader', true,
-         'boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches current_tenant '
-         'diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs highlight hybrid_search '
-         'keyword_search '
-         'late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks packed_tokens passages recommend '
-         'recommend_documents semantic_search sparse_search'),
+         'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
+         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs highlight '
+         'hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks '
+         'packed_tokens passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration

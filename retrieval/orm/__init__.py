@@ -47,6 +47,7 @@ from retrieval.orm.rankings import (
     set_field_weights,
     set_ranking,
 )
+from retrieval.orm.samples import sample_chunks
 from retrieval.orm.searches import (
     keyword_search,
     late_interaction_search,
@@ -125,6 +126,7 @@ __all__ = [
     "put_embeddings_statement",
     "recommend",
     "recommend_documents",
+    "sample_chunks",
     "sample_embeddings_statement",
     "semantic_search",
     "set_field_weights",

@@ -1,6 +1,7 @@
 """What a retriever can be asked."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pgvector import SparseVector
@@ -11,6 +12,7 @@ from retrieval import orm
 from retrieval.loading.normalise import normalise_text
 from retrieval.reranking import Reranker
 from retrieval.search.by_image import QueryImage, image_hits
+from retrieval.search.chunk_map import ChunkMap, MapRequest, map_steps
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
 from retrieval.search.results import (
     Calibration,
@@ -297,6 +299,40 @@ class SearchMethods:
         )
         ((matches,),) = self._drive(rows(select(counted)), connection)
         return int(matches)
+
+    def map(
+        self,
+        collection: str,
+        query: str | None = None,
+        *,
+        chunk_ids: Sequence[int] | None = None,
+        color_by: str | None = None,
+        max_points: int = 2000,
+        max_results: int = 10,
+        metadata_filter: Mapping[str, Any] | None = None,
+        space: str | None = None,
+        method: str = "pca",
+        connection: Caller = None,
+    ) -> ChunkMap:
+        """Some chunks of a dense space in two dimensions, with the query and what it finds.
+
+        At most `max_points` are drawn, the same ones each time, and what is found besides: the
+        hits of a search for the query or, where they are given, `chunk_ids`. `color_by` is a
+        metadata key whose values are told with the points. `method` is pca.
+        """
+        request = MapRequest(
+            collection,
+            query,
+            chunk_ids,
+            color_by,
+            max_points,
+            max_results,
+            metadata_filter,
+            space,
+            method,
+        )
+        find = partial(self._searches.found, retry=connection is None)
+        return self._drive(map_steps(request, self._searches.spaces, find), connection)
 
     def calibrate(
         self,

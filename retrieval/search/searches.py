@@ -52,13 +52,17 @@ class Searches:
         """The best chunks, ordered again where that is asked for."""
         reranking = self.rerankers.reranking(rerank, request, rerank_candidates)
         if reranking is None:
-            return hits_of((yield from self._rows(request, search_statement, retry)))
-        hits = hits_of((yield from self._rows(reranking.request, search_statement, retry)))
+            return (yield from self.found(request, retry=retry))
+        hits = yield from self.found(reranking.request, retry=retry)
         if reranking.reranker is None:
             return (yield from self._by_tokens(reranking, hits))
         with observer().stage("rerank"):
             best: list[Hit] = yield Compute(partial(reranking.best, reranking.reranker, hits))
         return best
+
+    def found(self, request: SearchRequest, *, retry: bool) -> Steps[list[Hit]]:
+        """The best chunks as they are found."""
+        return hits_of((yield from self._rows(request, search_statement, retry)))
 
     def _by_tokens(self, reranking: Reranking, hits: Sequence[Hit]) -> Steps[list[Hit]]:
         request = reranking.request

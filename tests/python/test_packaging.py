@@ -30,12 +30,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_the_wheel_holds_migrations_and_sql(wheel: Path) -> None:
+def test_the_wheel_holds_migrations_sql_and_the_page(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("migrations", "sql"):
         for file in (ROOT / folder).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 assert f"retrieval/{file.relative_to(ROOT).as_posix()}" in names
+    for file in (ROOT / "retrieval" / "service" / "page").rglob("*.*"):
+        assert file.relative_to(ROOT).as_posix() in names
     assert "retrieval/py.typed" in names
     assert all(name.startswith(("retrieval/", "retrieval-")) for name in names)
 

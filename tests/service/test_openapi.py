@@ -29,6 +29,7 @@ OPERATIONS = {
     "explain_search": "POST /v1/collections/{name}/search/explain",
     "search_documents": "POST /v1/collections/{name}/search/documents",
     "recommend": "POST /v1/collections/{name}/recommend",
+    "map_chunks": "POST /v1/collections/{name}/map",
     "recommend_documents": "POST /v1/collections/{name}/recommend/documents",
     "more_like_this": "POST /v1/collections/{name}/more_like_this",
     "passages": "POST /v1/collections/{name}/passages",

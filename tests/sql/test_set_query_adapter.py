@@ -47,6 +47,17 @@ def test_as_numpy_says(sql: psycopg.Cursor, metric: str, index_method: str) -> N
             assert found[0][0] == chunks[np.argmax(expected)]
 
 
+def test_adapt_query(sql: psycopg.Cursor) -> None:
+    fill(sql, VECTORS)
+    query = "select retrieval.adapt_query('c', %s::halfvec)::text"
+    given = value(sql, query, [vector(QUERIES[0])])
+    assert np.fromstring(given.strip("[]"), sep=",") == pytest.approx(QUERIES[0])
+    set_adapter(sql, MATRIX, TRANSLATION)
+    mapped = np.fromstring(value(sql, query, [vector(QUERIES[0])]).strip("[]"), sep=",")
+    assert mapped / np.linalg.norm(mapped) == pytest.approx(adapted(QUERIES[0]), abs=0.01)
+    assert failure(sql, query.replace("'c'", "'none'"), [vector(QUERIES[0])]).sqlstate == "42704"
+
+
 def test_another_direction(sql: psycopg.Cursor) -> None:
     chunks = fill(sql, np.eye(3))
     shifted = np.roll(np.eye(3), 1, axis=0)  # the second number is the first of the query

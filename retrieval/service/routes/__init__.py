@@ -10,6 +10,8 @@ from retrieval.service.routes import (
     files,
     health,
     jobs,
+    map,
+    page,
     search,
     spaces,
 )
@@ -22,10 +24,12 @@ routers = [
     files.router,
     chunks.router,
     search.router,
+    map.router,
     embeddings.router,
     spaces.router,
     jobs.router,
     health.router,
+    page.router,
 ]
 
 __all__ = ["routers"]

@@ -1,0 +1,27 @@
+// A search as the page asks for it: one page of hits, and whether another follows.
+
+import { collectionPath, post } from "./api.js";
+
+export const PAGE_SIZE = 10;
+
+/** The body of a search: what is shown and one hit more, but never beyond the candidates. */
+export function searchBody({ query, filter, settings, page = 1, size = PAGE_SIZE }) {
+  const offset = (page - 1) * size;
+  const depth = settings.rerank ? settings.rerank_candidates ?? 50 : settings.candidates ?? 100;
+  return {
+    ...settings,
+    query,
+    metadata_filter: filter,
+    // from the first page on: a leg alone then shows its contribution as well
+    result_offset: offset,
+    max_results: Math.max(1, Math.min(size + 1, depth - offset)),
+    highlight: true,
+  };
+}
+
+export async function search(collection, wanted, signal) {
+  const size = wanted.size ?? PAGE_SIZE;
+  const body = searchBody(wanted);
+  const { hits } = await post(collectionPath(collection, "/search"), body, { signal });
+  return { hits: hits.slice(0, size), more: hits.length > size, offset: body.result_offset, body };
+}
