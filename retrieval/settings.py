@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     maximum_wait_seconds: float = Field(
         default=2,
         gt=0,
-        description="How long a request waits for its turn, one that writes documents fifteen times "
+        description="How long a request waits for its turn, one that writes documents 15 times "
         "as long; then, or where too many wait, it is answered with status 503.",
     )
     maximum_document_bytes: int = Field(
