@@ -24,8 +24,10 @@ class Tenancy:
 
 
 @lru_cache(maxsize=1_000)
-def beginning(tenancy: Tenancy) -> str:
-    """What begins a transaction of the tenant, in one round trip: of a search each one counts."""
+def beginning(tenancy: Tenancy | None) -> str:
+    """What begins a transaction of a tenant, in one round trip: of a search each one counts."""
+    if tenancy is None:
+        return "begin"
     compiled = tenancy.statement().compile(
         dialect=PGDialect(paramstyle="named"),  # type: ignore[no-untyped-call]
         compile_kwargs={"literal_binds": True},
