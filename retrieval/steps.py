@@ -27,9 +27,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Statements that only read: they need no transaction, and may be run again elsewhere."""
+    """Statements that only read, and may be run again elsewhere; each by itself or together."""
 
     run: Callable[[Connection], Any]
+    transaction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ Steps = Generator[Step, Any, Result]
 
 Connect = Callable[[bool], AbstractContextManager[Connection]]
 AsyncConnect = Callable[[bool], AbstractAsyncContextManager[AsyncConnection]]
-Reader = Callable[[Callable[[Connection], Any]], Any]
-AsyncReader = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
+Reader = Callable[[Read], Any]
+AsyncReader = Callable[[Read], Awaitable[Any]]
 
 
 def drive(
@@ -84,7 +85,7 @@ def drive(
         if isinstance(step, Together):
             return together(step.parts)
         if isinstance(step, Read) and read is not None:
-            return read(step.run)
+            return read(step)
         with connect(isinstance(step, Query) and step.autocommit) as connection:
             return step.run(connection)
 
@@ -126,7 +127,7 @@ async def drive_async(
         if isinstance(step, Together):
             return await together(step.parts)
         if isinstance(step, Read) and read is not None:
-            return await read(step.run)
+            return await read(step)
         async with connect(isinstance(step, Query) and step.autocommit) as connection:
             return await connection.run_sync(step.run)
 

@@ -55,6 +55,8 @@ class TransactionSettings:
 @lru_cache(maxsize=1_000)
 def beginning(settings: TransactionSettings) -> str:
     """What begins a transaction with its settings, in one round trip."""
+    if settings.is_empty:
+        return "begin"
     calls = (
         f"set_config({quote(name)}, {quote(value)}, true)" for name, value in settings._values()
     )

@@ -2,14 +2,14 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from retrieval import database, generation, orm
@@ -41,7 +41,7 @@ from retrieval.search.results import CollectionSummary
 from retrieval.search.searches import Searches, rows
 from retrieval.settings import Settings
 from retrieval.spaces.async_spaces import AsyncSpaces
-from retrieval.steps import Result, Steps, drive_async
+from retrieval.steps import Read, Result, Steps, drive_async
 from retrieval.worker.jobs import (
     FailedJob,
     JobCounts,
@@ -196,37 +196,41 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
         return connection
 
     @asynccontextmanager
-    async def _reading(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """A connection for statements that only read: in a transaction only for its settings."""
+    async def _reading(
+        self, engine: AsyncEngine, transaction: bool
+    ) -> AsyncIterator[AsyncConnection]:
+        """A connection for what only reads: without a transaction, unless that or a setting asks."""
         with database.translate_errors():
             async with engine.connect() as connection:
                 await connection.execution_options(isolation_level="AUTOCOMMIT")
-                if self._settings.is_empty:
+                if self._settings.is_empty and not transaction:
                     yield connection
-                else:
-                    begin = beginning(self._settings)
-                    await connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
-                    yield connection
-                    await connection.exec_driver_sql("commit")
+                    return
+                begin = beginning(self._settings)
+                await connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
+                yield connection
+                await connection.exec_driver_sql("commit")
 
-    async def _read(self, run: Callable[[Connection], Any]) -> Any:
+    async def _read(self, step: Read) -> Any:
         if self._replica is not None:
-            attempt = once_replayed(run, self._minimum_lsn)
+            attempt = once_replayed(step.run, self._minimum_lsn)
             for pause in self._replica.attempts():
                 await asyncio.sleep(pause)
                 with self._replica.attempt():
-                    async with self._reading(self._replica.engine) as connection:
+                    async with self._reading(self._replica.engine, step.transaction) as connection:
                         found = await connection.run_sync(attempt)
                     if found is not BEHIND:
                         return found
         try:
-            async with self._reading(self.engine) as connection:
-                return await connection.run_sync(run)
+            return await self._read_primary(step)
         except DatabaseUnavailable as error:
             if not was_disconnected(error):
                 raise
-        async with self._reading(self.engine) as connection:
-            return await connection.run_sync(run)
+        return await self._read_primary(step)
+
+    async def _read_primary(self, step: Read) -> Any:
+        async with self._reading(self.engine, step.transaction) as connection:
+            return await connection.run_sync(step.run)
 
     async def _drive(self, steps: Steps[Result], connection: Caller) -> Result:
         if connection is not None:

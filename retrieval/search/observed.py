@@ -25,8 +25,9 @@ def observed_rows(
 ) -> Steps[list[Any]]:
     """The rows of a search; `only_leg` where its statement is nothing else than that."""
     legs = [leg for leg in LEGS if leg in request.legs] + ["space"] * bool(request.spaces)
-    run = partial(_rows, statement, parameters, "+".join(legs), only_leg)
-    found: list[Any] = yield Read(run)
+    explained = only_leg is None and observer().wants_legs()
+    run = partial(_rows, statement, parameters, "+".join(legs), only_leg, explained)
+    found: list[Any] = yield Read(run, transaction=explained)
     return found
 
 
@@ -35,10 +36,10 @@ def _rows(
     parameters: Mapping[str, Any] | None,
     legs: str,
     only_leg: str | None,
+    explained: bool,
     used: Connection,
 ) -> list[Any]:
     watching, began = observer(), time.perf_counter()
-    explained = only_leg is None and watching.wants_legs()
     if explained:
         _set(used, **{EXPLAIN: "on", EXPLANATION: ""})
     with watching.stage("search", legs=legs):

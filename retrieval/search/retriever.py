@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -41,7 +41,7 @@ from retrieval.search.search_methods import SearchMethods
 from retrieval.search.searches import Searches, rows
 from retrieval.settings import Settings
 from retrieval.spaces.spaces import Spaces
-from retrieval.steps import Result, Steps, drive
+from retrieval.steps import Read, Result, Steps, drive
 from retrieval.worker.jobs import (
     FailedJob,
     JobCounts,
@@ -191,36 +191,38 @@ class Retriever(SearchMethods, DocumentMethods):
         return connection
 
     @contextmanager
-    def _reading(self, engine: Engine) -> Iterator[Connection]:
-        """A connection for statements that only read: in a transaction only for its settings."""
+    def _reading(self, engine: Engine, transaction: bool) -> Iterator[Connection]:
+        """A connection for what only reads: without a transaction, unless that or a setting asks."""
         with database.translate_errors(), engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            if self._settings.is_empty:
+            if self._settings.is_empty and not transaction:
                 yield connection
-            else:
-                begin = beginning(self._settings)
-                connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
-                yield connection
-                connection.exec_driver_sql("commit")
+                return
+            begin = beginning(self._settings)
+            connection.exec_driver_sql(begin, execution_options=NO_PARAMETERS)
+            yield connection
+            connection.exec_driver_sql("commit")
 
-    def _read(self, run: Callable[[Connection], Any]) -> Any:
+    def _read(self, step: Read) -> Any:
         if self._replica is not None:
-            attempt = once_replayed(run, self._minimum_lsn)
+            attempt = once_replayed(step.run, self._minimum_lsn)
             for pause in self._replica.attempts():
                 time.sleep(pause)
                 with self._replica.attempt():
-                    with self._reading(self._replica.engine) as connection:
+                    with self._reading(self._replica.engine, step.transaction) as connection:
                         found = attempt(connection)
                     if found is not BEHIND:
                         return found
         try:
-            with self._reading(self.engine) as connection:
-                return run(connection)
+            return self._read_primary(step)
         except DatabaseUnavailable as error:
             if not was_disconnected(error):
                 raise
-        with self._reading(self.engine) as connection:
-            return run(connection)
+        return self._read_primary(step)
+
+    def _read_primary(self, step: Read) -> Any:
+        with self._reading(self.engine, step.transaction) as connection:
+            return step.run(connection)
 
     def _drive(self, steps: Steps[Result], connection: Connection | Session | None) -> Result:
         if connection is not None:
