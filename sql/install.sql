@@ -117,4 +117,5 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir highlight.sql
 \ir estimate_space.sql
 \ir describe_space.sql
+\ir permissions.sql
 \ir grant_roles.sql

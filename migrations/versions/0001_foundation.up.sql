@@ -8237,7 +8237,7 @@ comment on function retrieval.describe_space(text, text, integer) is
 'What the vectors of a dense space (without a name: the active one) look like, from a sample of that many at most. mean_cosine: of random pairs; neighbour_cosine and negative_neighbours: mean and share below 0 of the cosines of neighbour_pairs, which are sampled chunks and the next ones of their documents; norm_…: length of the vectors; duplicate_vectors: share of the sampled vectors that are equal to that of a chunk in the sample with another title, context or content (in a space of images: with another sha256 in its metadata); zero_vectors: share without a direction; separate_vectors: share of a second group of vectors that nothing connects with the largest one, as two models would leave it (null for fewer than 400 different vectors or 384 dimensions). Null where there is nothing to measure.';
 -- end
 
--- begin sql/grant_roles.sql
+-- begin sql/permissions.sql
 -- Who may do what. Three roles without a login, which other roles are made members of:
 --
 -- - retrieval_reader    searches
@@ -8250,7 +8250,7 @@ comment on function retrieval.describe_space(text, text, integer) is
 -- retrieval_owner keeps it from having more rights than this schema needs. Nothing that a caller gives such a function
 -- becomes SQL; the functions that take the name of the caller's table keep the caller's rights.
 
--- Every public function, and the triggers that have the owner's rights. Of the private functions only immutable ones are
+-- Every public function is here, and the triggers that have the owner's rights. Of the private functions only immutable ones are
 -- granted, which compute and touch nothing: the constraints of a table and the functions with the caller's rights use them.
 create or replace function retrieval._permissions()
     returns table (granted_to text, of_owner boolean, functions text[])
@@ -8286,6 +8286,11 @@ end;
 
 comment on function retrieval._permissions() is
 'To which role each function is granted, and whether it has its owner''s rights; triggers are granted to nobody.';
+-- end
+
+-- begin sql/grant_roles.sql
+-- The roles, what they own and what they are granted; which function goes to which role is in permissions.sql. Roles belong to the
+-- whole cluster, and who runs this may be no superuser: what is not permitted is left out, with a notice that says what.
 
 create or replace function retrieval._create_role(name text)
     returns boolean
