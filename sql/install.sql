@@ -130,4 +130,5 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir revoke_api_key.sql
 \ir record_api_key_use.sql
 \ir tenant_policies.sql
+\ir permissions.sql
 \ir grant_roles.sql

@@ -8768,6 +8768,7 @@ comment on function retrieval.record_api_key_use(text) is
 'Notes that a key of the HTTP service was used just now; writes once a minute at most. Nothing happens where no key has the id.';
 -- end
 
+
 -- begin sql/tenant_policies.sql
 -- Row-level security, for whoever reads and writes the tables with SQL of his own: a role sees and writes what belongs to its
 -- tenant. The tables' owner passes, and with it the functions, which keep to the tenant themselves (see
@@ -8838,7 +8839,7 @@ create policy tenant on retrieval.token_embeddings
           and c.tenant = (select retrieval.current_tenant())));
 -- end
 
--- begin sql/grant_roles.sql
+-- begin sql/permissions.sql
 -- Who may do what. Three roles without a login, which other roles are made members of:
 --
 -- - retrieval_reader    searches
@@ -8851,7 +8852,7 @@ create policy tenant on retrieval.token_embeddings
 -- retrieval_owner keeps it from having more rights than this schema needs. Nothing that a caller gives such a function
 -- becomes SQL; the functions that take the name of the caller's table keep the caller's rights.
 
--- Every public function, and the triggers that have the owner's rights. Of the private functions only immutable ones are
+-- Every public function is here, and the triggers that have the owner's rights. Of the private functions only immutable ones are
 -- granted, which compute and touch nothing: the constraints of a table and the functions with the caller's rights use them.
 create or replace function retrieval._permissions()
     returns table (granted_to text, of_owner boolean, functions text[])
@@ -8861,9 +8862,10 @@ begin atomic
     from (values
         ('retrieval_reader', true,
          'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
-         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs highlight '
-         'hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this neighbouring_chunks '
-         'packed_tokens passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
+         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs '
+         'highlight hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this '
+         'neighbouring_chunks packed_tokens passages recommend recommend_documents sample_chunks semantic_search '
+         'sparse_search'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
@@ -8872,11 +8874,12 @@ begin atomic
          'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
          'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
         ('retrieval_owner', true,
-         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space drop_metadata_index '
-         'drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings export_token_embeddings extend_jobs fail_job find_api_key finish_jobs '
-         'index_metadata index_statements job_chunks list_api_keys measure_recall record_api_key_use refresh_statistics release_jobs resume_space retire_space '
-         'retry_jobs revoke_api_key rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking '
-         'set_search_options statistics_drift trim_context_cache unbind_role'),
+         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space '
+         'drop_metadata_index drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings '
+         'export_token_embeddings extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks '
+         'list_api_keys measure_recall record_api_key_use refresh_statistics release_jobs resume_space retire_space '
+         'retry_jobs revoke_api_key rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter '
+         'set_ranking set_search_options statistics_drift trim_context_cache unbind_role'),
         -- those of the caller's table, or of the caller's sessions
         ('retrieval_owner', false,
          'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),
@@ -8887,6 +8890,11 @@ end;
 
 comment on function retrieval._permissions() is
 'To which role each function is granted, and whether it has its owner''s rights; triggers are granted to nobody.';
+-- end
+
+-- begin sql/grant_roles.sql
+-- The roles, what they own and what they are granted; which function goes to which role is in permissions.sql. Roles belong to the
+-- whole cluster, and who runs this may be no superuser: what is not permitted is left out, with a notice that says what.
 
 create or replace function retrieval._create_role(name text)
     returns boolean

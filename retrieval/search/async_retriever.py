@@ -199,7 +199,7 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
     async def _reading(
         self, engine: AsyncEngine, transaction: bool
     ) -> AsyncIterator[AsyncConnection]:
-        """A connection for what only reads: without a transaction, unless that or a setting asks."""
+        """A connection for what only reads, in a transaction where that or a setting asks."""
         with database.translate_errors():
             async with engine.connect() as connection:
                 await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -192,7 +192,7 @@ class Retriever(SearchMethods, DocumentMethods):
 
     @contextmanager
     def _reading(self, engine: Engine, transaction: bool) -> Iterator[Connection]:
-        """A connection for what only reads: without a transaction, unless that or a setting asks."""
+        """A connection for what only reads, in a transaction where that or a setting asks."""
         with database.translate_errors(), engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
             if self._settings.is_empty and not transaction:

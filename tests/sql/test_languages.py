@@ -192,6 +192,34 @@ def test_found_under_any_search_path(sql: psycopg.Cursor) -> None:
     assert len(column(sql, KEYS, ["anything"])) == 4
 
 
+def test_a_name_without_its_schema(sql: psycopg.Cursor) -> None:
+    """Whoever stores a document, and under whichever search path, means the same."""
+    make = "create schema {0}; create text search configuration {0}.{1} (copy = simple)"
+    for schema, name in (
+        ("one", "english"),
+        ("one", "plain"),
+        ("two", "twice"),
+        ("three", "twice"),
+    ):
+        sql.execute(
+            make.format(schema, name).replace("create schema", "create schema if not exists")
+        )
+    refused = failure(sql, "select retrieval.create_collection('c', 'plain')")
+    assert refused.sqlstate == "42501"
+    assert refused.diag.message_hint == "grant usage on schema one to retrieval_owner;"
+    sql.execute("grant usage on schema one, two, three to retrieval_owner")
+    sql.execute("set local search_path = one, two")
+    refused = failure(sql, "select retrieval.create_collection('c', 'twice')")
+    assert refused.sqlstate == "22023"
+    assert refused.diag.message_primary == (
+        "text search configuration 'twice' is in several schemas"
+    )
+    for name in ("english", "plain", "one.english", "two.twice", "PLAIN"):
+        sql.execute("select retrieval.create_collection(%s, %s)", [name, name])
+    stored = column(sql, "select text_config from retrieval.collections order by collection_id")
+    assert stored == ["english", "one.plain", "one.english", "two.twice", "one.plain"]
+
+
 def test_a_name_that_needs_quotes(sql: psycopg.Cursor) -> None:
     sql.execute('create schema "My Words"; grant usage on schema "My Words" to retrieval_owner')
     sql.execute('create text search configuration "My Words"."it\'s" (copy = german)')
