@@ -457,9 +457,7 @@ def test_dark_and_light(look: Look, tmp_path: Path) -> None:
     assert page.evaluate(background) == dark
 
 
-def test_the_first_collection_is_made_here(
-    look: Look, service: httpx.Client, tmp_path: Path
-) -> None:
+def test_the_first_collection_is_made_here(look: Look, tmp_path: Path) -> None:
     visit = look("#search")
     page = visit.page
     page.route("**/v1/collections", _nothing)
@@ -476,7 +474,7 @@ def test_the_first_collection_is_made_here(
     page.get_by_label("Name").fill("made here")
     page.get_by_role("button", name="Create", exact=True).click()
     expect(page.get_by_label("Collection", exact=True)).to_have_value("made here")
-    assert service.delete("/v1/collections/made here").status_code == 204
+    expect(page.get_by_text("Search this collection")).to_be_visible()
 
 
 def _nothing(route: Route) -> None:
