@@ -175,6 +175,24 @@ def test_a_filter_or_a_condition(
     assert estimate == matching or 1000 <= estimate <= most * matching
 
 
+def test_what_row_level_security_hides_is_not_counted(sql: psycopg.Cursor) -> None:
+    sql.execute("select retrieval.create_collection('c', 'simple')")
+    put(
+        sql,
+        "c",
+        *({"document_key": str(n), "content": "fox", "metadata": {"n": n}} for n in range(9)),
+    )
+    sql.execute("""
+        create role reader;
+        grant usage on schema retrieval to reader;
+        grant select on all tables in schema retrieval to reader;
+        alter table retrieval.chunks enable row level security;
+        create policy few on retrieval.chunks as restrictive using ((metadata ->> 'n')::integer < 4)""")
+    assert count(sql, "c", "fox") == 9
+    sql.execute("set local role reader")
+    assert count(sql, "c", "fox") == 4
+
+
 @pytest.mark.parametrize("query", [None, "", "none", "-fox", '"', "the"])
 def test_nothing_matches(sql: psycopg.Cursor, query: str | None) -> None:
     sql.execute("select retrieval.create_collection('c')")
