@@ -5774,7 +5774,7 @@ begin
         matches.expected := least(matches.expected, retrieval._estimate_rows(
             'select from ' || retrieval._matching_chunks(target.collection_id, null, matches.condition, null)));
     end if;
-    if filter_condition is distinct from tenant_condition and not exact then
+    if (filter_condition is distinct from tenant_condition or row_security_active('retrieval.chunks')) and not exact then
         matches.certain := false;
         matches.expected := matches.expected * least(1, retrieval._estimate_rows(
             'select from ' || retrieval._matching_chunks(target.collection_id, null, null, filter_condition))

@@ -175,6 +175,23 @@ def test_a_filter_or_a_condition(
     assert estimate == matching or 1000 <= estimate <= most * matching
 
 
+def test_what_row_level_security_hides_is_not_counted(sql: psycopg.Cursor) -> None:
+    sql.execute("select retrieval.create_collection('c', 'simple')")
+    put(
+        sql,
+        "c",
+        *({"document_key": str(n), "content": "fox", "metadata": {"n": n}} for n in range(9)),
+    )
+    # the function has the rights of the tables' owner, for whom policies count only where forced
+    sql.execute("""
+        create policy few on retrieval.chunks as restrictive using ((metadata ->> 'n')::integer < 4);
+        set local role retrieval_reader""")
+    assert count(sql, "c", "fox") == 9
+    sql.execute("reset role; alter table retrieval.chunks force row level security")
+    sql.execute("set local role retrieval_reader")
+    assert count(sql, "c", "fox") == 4
+
+
 @pytest.mark.parametrize("query", [None, "", "none", "-fox", '"', "the"])
 def test_nothing_matches(sql: psycopg.Cursor, query: str | None) -> None:
     sql.execute("select retrieval.create_collection('c')")

@@ -397,8 +397,8 @@ def test_a_search_has_the_rights_of_the_owner(session: psycopg.Connection) -> No
         assert search(session, "hybrid_search", **tokens) != []
         session.execute("reset role")
         session.execute(
-            "alter table retrieval.token_embeddings enable row level security,"
-            " force row level security"
+            "create policy none on retrieval.token_embeddings as restrictive using (false);"
+            " alter table retrieval.token_embeddings force row level security"
         )
         session.execute("set local role retrieval_reader")
         assert search(session, "hybrid_search", **tokens) == []
