@@ -187,7 +187,8 @@ def test_what_row_level_security_hides_is_not_counted(sql: psycopg.Cursor) -> No
         grant usage on schema retrieval to reader;
         grant select on all tables in schema retrieval to reader;
         alter table retrieval.chunks enable row level security;
-        create policy few on retrieval.chunks as restrictive using ((metadata ->> 'n')::integer < 4)""")
+        create policy few on retrieval.chunks as restrictive
+            using ((metadata ->> 'n')::integer < 4)""")
     assert count(sql, "c", "fox") == 9
     sql.execute("set local role reader")
     assert count(sql, "c", "fox") == 4
