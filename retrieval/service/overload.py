@@ -3,12 +3,14 @@
 import asyncio
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrieval.errors import Overloaded
+from retrieval.service.metrics import Metrics
 from retrieval.service.problems import OVERLOADED, problem_response
 from retrieval.settings import Settings
 
@@ -74,8 +76,15 @@ class Overload:
     outside of /v1, such as those of health checks, have none.
     """
 
-    def __init__(self, app: ASGIApp, searches: Gate, loads: Gate) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        searches: Gate,
+        loads: Gate,
+        on_shed: Callable[[str], object] = lambda reason: None,
+    ) -> None:
         self.app = app
+        self._on_shed = on_shed
         self._searches = searches
         self._loads = loads
 
@@ -92,8 +101,7 @@ class Overload:
             if not await entered:
                 return
         except Overloaded as error:
-            shed = scope["app"].state.operations.metrics.requests_shed
-            shed.labels("loads" if gate is self._loads else "searches").inc()
+            self._on_shed("loads" if gate is self._loads else "searches")
             refusal = problem_response(OVERLOADED, str(error), scope)
             await refusal(scope, receive, send)
         else:
@@ -174,6 +182,7 @@ class _Ahead:
 def limit_load(app: FastAPI) -> None:
     """Let the application take on what the settings say."""
     settings = Settings()
+    metrics: Metrics = app.state.operations.metrics
     at_once = settings.maximum_requests or 2 * settings.pool_size
     loads = settings.maximum_loads or max(1, settings.pool_size // 4)
     waiting, seconds = settings.maximum_waiting, settings.maximum_wait_seconds
@@ -181,4 +190,5 @@ def limit_load(app: FastAPI) -> None:
         Overload,
         searches=Gate(at_once, waiting, seconds),
         loads=Gate(loads, waiting, seconds * LOADS_PATIENCE),
+        on_shed=lambda reason: metrics.requests_shed.labels(reason).inc(),
     )

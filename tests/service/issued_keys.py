@@ -45,5 +45,6 @@ def key_id(key: str) -> str:
 
 def refusal(answer: httpx.Response) -> tuple[object, ...]:
     """All of an answer that could tell one refusal from another."""
-    same = {name: value for name, value in answer.headers.items() if name != "date"}
-    return answer.status_code, same, answer.json()
+    own = ("date", "x-request-id")
+    same = {name: value for name, value in answer.headers.items() if name not in own}
+    return answer.status_code, same, {**answer.json(), "request_id": None}

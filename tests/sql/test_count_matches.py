@@ -184,7 +184,8 @@ def test_what_row_level_security_hides_is_not_counted(sql: psycopg.Cursor) -> No
     )
     # the function has the rights of the tables' owner, for whom policies count only where forced
     sql.execute("""
-        create policy few on retrieval.chunks as restrictive using ((metadata ->> 'n')::integer < 4);
+        create policy few on retrieval.chunks as restrictive
+            using ((metadata ->> 'n')::integer < 4);
         set local role retrieval_reader""")
     assert count(sql, "c", "fox") == 9
     sql.execute("reset role; alter table retrieval.chunks force row level security")

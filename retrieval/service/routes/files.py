@@ -37,7 +37,9 @@ class Upload(BaseModel):
     responses=problem_responses(404, 409, 413, 415),
 )
 async def put_files_route(
-    name: CollectionName, retriever: Writing, form: Annotated[Upload, Form()]
+    name: CollectionName,
+    retriever: Writing,
+    form: Annotated[Upload, Form(media_type="multipart/form-data")],
 ) -> UploadResult:
     """Store the documents in files, each under the name of its file: what cannot be read is named.
 

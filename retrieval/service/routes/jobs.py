@@ -12,7 +12,7 @@ from retrieval.service.collection_schemas import (
     RetriedJobs,
     RetryJobs,
 )
-from retrieval.service.dependencies import CollectionName, Reading, Writing
+from retrieval.service.dependencies import Administering, CollectionName, Reading
 from retrieval.service.problems import problem_responses
 from retrieval.service.strict_route import StrictRoute
 
@@ -50,6 +50,8 @@ async def list_failed_jobs(
     summary="Retry failed jobs",
     responses=problem_responses(404, 413, 415),
 )
-async def retry_jobs(name: CollectionName, body: RetryJobs, retriever: Writing) -> RetriedJobs:
+async def retry_jobs(
+    name: CollectionName, body: RetryJobs, retriever: Administering
+) -> RetriedJobs:
     """Let workers try again what failed."""
     return RetriedJobs(jobs=await retriever.retry_jobs(name, body.space))
