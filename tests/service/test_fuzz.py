@@ -33,6 +33,11 @@ CHECKS = [
 NEGATIVE_CHECKS = [*CHECKS, checks.negative_data_rejection]
 
 DESCRIPTION = create_app().openapi()
+# without authentication a missing key is nothing that could be refused
+del DESCRIPTION["components"]["securitySchemes"]
+for operations in DESCRIPTION["paths"].values():
+    for described in operations.values():
+        described.pop("security", None)
 OPERATIONS = {
     operation["operationId"]: (path, method)
     for path, item in DESCRIPTION["paths"].items()

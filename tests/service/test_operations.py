@@ -198,7 +198,7 @@ def test_metrics(database_url: str) -> None:
         post(SEARCH, json=KEYWORD)
         post(SEARCH, json={"query": CANARY})
         service.client.get(f"/{CANARY}")
-        service.client.request("ODD", SEARCH)
+        service.client.request("PROPFIND", SEARCH)
         route = {"method": "POST", "route": "/v1/collections/{name}/search", "status": "200"}
         assert sample("retrieval_request_duration_seconds_count", **route) == 2
         assert sample("retrieval_request_duration_seconds_count", route="unmatched") == 1
