@@ -33,7 +33,9 @@ def assert_problem(answer: httpx.Response, status: int, slug: str) -> str:
     return str(problem["detail"])
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/collections/", "/v1/collections/a%2Fb", "/%F0"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/v1", "/v1/collections/", "/v1/collections/a%2Fb", "/%F0"]
+)
 def test_unknown_path(shared_client: httpx.Client, path: str) -> None:
     assert path in assert_problem(shared_client.get(path), 404, "unknown-path")
 
