@@ -15,12 +15,13 @@ from retrieval.errors import NotPermitted
 class TransactionSettings:
     """A tenant, "" for what belongs to none; a role of the database; seconds for each statement.
 
-    None leaves each as the session has it.
+    None leaves each as the session has it; `read_only` refuses to write anything.
     """
 
     tenant: str | None = None
     role: str | None = None
     statement_timeout: float | None = None
+    read_only: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -43,6 +44,8 @@ class TransactionSettings:
             )
 
     def _values(self) -> Iterator[tuple[str, str]]:
+        if self.read_only:
+            yield "transaction_read_only", "on"
         if self.tenant is not None:
             yield "retrieval.tenant", self.tenant
         if self.role is not None:

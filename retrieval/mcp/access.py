@@ -52,9 +52,9 @@ async def open_access(
     Every transaction is read-only, and has the rights of the role retrieval_reader alone where
     there is one that the login may enter.
     """
-    async with await AsyncRetriever.open(url) as retriever:
-        retriever.engine = retriever.engine.execution_options(postgresql_readonly=True)
-        role = await _reading_role(retriever)
+    async with await AsyncRetriever.open(url) as opened:
+        retriever = opened.read_only()
+        role = await _reading_role(opened)
         if tenant is not None or role is not None:
             retriever = retriever.for_tenant(tenant or "", role=role)
         access = Access(retriever, frozenset(collections) if collections else None)

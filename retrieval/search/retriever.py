@@ -136,6 +136,12 @@ class Retriever(SearchMethods, DocumentMethods):
         bound.spaces = Spaces(bound._drive, self._spaces)
         return bound
 
+    def read_only(self) -> Self:
+        """A retriever on the same connections whose every transaction refuses to write."""
+        bound = self._copy()
+        bound._settings = replace(self._settings, read_only=True)
+        return bound
+
     def with_statement_timeout(self, seconds: float) -> Self:
         """A retriever on the same connections whose statements may each take so long.
 

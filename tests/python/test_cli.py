@@ -218,6 +218,8 @@ def test_collections_are_listed(command: Run, folder: Path) -> None:
             "model": "hashing",
             "dimensions": 64,
             "chunking": None,
+            "ranking": None,
+            "field_weights": None,
         }
     ]
     assert "handbook" in command("collections").out

@@ -319,7 +319,7 @@ def test_both_retrievers_have_the_same_methods() -> None:
     for name in ours:
         if inspect.isfunction(ours[name]):
             # these only make another retriever
-            asks = name not in ("for_tenant", "at_least", "with_statement_timeout")
+            asks = name not in ("for_tenant", "at_least", "read_only", "with_statement_timeout")
             assert inspect.iscoroutinefunction(theirs[name]) == asks, name
         assert parameters(ours[name]) == parameters(theirs[name]), name
         assert ours[name].__doc__ == theirs[name].__doc__, name
