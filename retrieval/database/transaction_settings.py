@@ -8,8 +8,6 @@ from math import ceil
 from psycopg.sql import quote
 from sqlalchemy import Select, func, select
 
-from retrieval.errors import NotPermitted
-
 
 @dataclass(frozen=True, slots=True)
 class TransactionSettings:
@@ -32,16 +30,12 @@ class TransactionSettings:
         """What sets them until the transaction ends."""
         return select(*(func.set_config(name, value, True) for name, value in self._values()))
 
-    def check_autocommit(self) -> None:
-        """NotPermitted where statements cannot run outside of a transaction.
+    def session_statement(self) -> Select[tuple[str, ...]]:
+        """What a session has that builds an index, outside of transactions: the role.
 
-        What a session was set to would stay when a pooler gives it to another program. The tenant
-        is let go there, for an index is nobody's; a role is not.
+        An index is of no tenant, and takes its time. `NOBODY` gives the session back.
         """
-        if self.role is not None:
-            raise NotPermitted(
-                f"as {self.role} nothing can be done that needs to be outside of a transaction"
-            )
+        return select(func.set_config("role", self.role or "none", False))
 
     def _values(self) -> Iterator[tuple[str, str]]:
         if self.read_only:
@@ -68,3 +62,5 @@ def beginning(settings: TransactionSettings) -> str:
 
 # a percent sign in a tenant's name is one
 NO_PARAMETERS = {"no_parameters": True}
+
+NOBODY = select(func.set_config("role", "none", False))

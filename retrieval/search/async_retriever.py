@@ -18,6 +18,7 @@ from retrieval.database.liveness import was_disconnected
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
 from retrieval.database.transaction_settings import (
     NO_PARAMETERS,
+    NOBODY,
     TransactionSettings,
     beginning,
 )
@@ -189,9 +190,14 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
                 used = await given.connection() if isinstance(given, AsyncSession) else given
                 yield await self._entered(used)
             elif autocommit:
-                self._settings.check_autocommit()
                 async with self.engine.connect() as connection:
-                    yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    await connection.execute(self._settings.session_statement())
+                    try:
+                        yield connection
+                    finally:
+                        if not connection.invalidated:
+                            await connection.execute(NOBODY)
             else:
                 async with self.engine.begin() as connection:
                     yield await self._entered(connection)

@@ -18,6 +18,7 @@ from retrieval.database.liveness import was_disconnected
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
 from retrieval.database.transaction_settings import (
     NO_PARAMETERS,
+    NOBODY,
     TransactionSettings,
     beginning,
 )
@@ -184,9 +185,14 @@ class Retriever(SearchMethods, DocumentMethods):
             if given is not None:
                 yield self._entered(given.connection() if isinstance(given, Session) else given)
             elif autocommit:
-                self._settings.check_autocommit()
                 with self.engine.connect() as connection:
-                    yield connection.execution_options(isolation_level="AUTOCOMMIT")
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                    connection.execute(self._settings.session_statement())
+                    try:
+                        yield connection
+                    finally:
+                        if not connection.invalidated:
+                            connection.execute(NOBODY)
             else:
                 with self.engine.begin() as connection:
                     yield self._entered(connection)
