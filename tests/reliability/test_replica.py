@@ -303,7 +303,7 @@ def test_over_http_a_write_says_how_far_and_a_search_names_it(
 
     async def test(retriever: AsyncRetriever) -> None:
         transport = httpx.ASGITransport(create_app(retriever))
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
 
             async def found(lsn: str | None) -> set[str]:
                 headers = {} if lsn is None else {"Retrieval-Minimum-LSN": lsn}

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 from statements import column, put, value
 
+# formulas and checks that no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 BOOST = "select * from retrieval.boost('c', %s, %s, %s, %s)"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = 86400

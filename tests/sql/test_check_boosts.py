@@ -7,6 +7,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from statements import column, failure, put, value
 
+# formulas and checks that no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 CHECK = "select retrieval._check_boosts(%s, '2026-01-31T12:00Z')"
 DECAY = {"field": "n", "decay": "linear", "origin": 1, "scale": 2}
 DATES = {"field": "d", "decay": "linear", "origin": "now", "scale": "1 day"}

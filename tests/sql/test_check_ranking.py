@@ -8,6 +8,9 @@ import pytest
 from statements import failure, put
 from vectors import fill
 
+# formulas and checks that no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 FUNCTIONS = ["diversify", "collapse_duplicates", "passages"]
 
 

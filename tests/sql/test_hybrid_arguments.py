@@ -9,6 +9,9 @@ from psycopg.rows import namedtuple_row
 from statements import failure, put, value
 from vectors import create_space, embed
 
+# formulas and checks that no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 FUNCTIONS = ["hybrid_search", "explain_search", "document_search"]
 SIGNATURE = {"model": "m"}
 KINDS = {"s": "dense", "lists": "dense", "terms": "sparse", "tokens": "multivector"}

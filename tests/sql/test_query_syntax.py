@@ -4,6 +4,9 @@ import psycopg
 import pytest
 from statements import column, put
 
+# formulas and checks that no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 KEYS = "select document_key from retrieval.keyword_search('c', %s, max_results => 100)"
 EVERY = """select document_key from retrieval.keyword_search(
                'c', %s, max_results => 100, keyword_operator => 'and')"""

@@ -7,6 +7,9 @@ import psycopg
 import pytest
 from statements import value
 
+# formulas and checks that no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 QUERY = "select retrieval._threshold_query(%s, %s::float8[], %s::float8[], %s, %s)"
 MATCHED = """
     select s.number from unnest(%s::text[]) with ordinality s(lexemes, number)
