@@ -7,7 +7,10 @@ import psycopg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from retrieval.errors import DatabaseUnavailable
+from retrieval.errors import RetrievalError
+
+# serialization failure, deadlock
+_CONFLICTS = {"40001", "40P01"}
 
 
 def refuse_closed_connections(engine: Engine) -> None:
@@ -19,9 +22,15 @@ def refuse_closed_connections(engine: Engine) -> None:
     event.listen(engine, "checkout", _check)
 
 
-def was_disconnected(error: DatabaseUnavailable) -> bool:
-    """Whether a connection that there was came to its end, so that a new one may be had."""
-    return bool(getattr(error.__cause__, "connection_invalidated", False))
+def may_be_repeated(error: RetrievalError) -> bool:
+    """Whether what only reads may do better at once: its connection ended, or it was in the way."""
+    ended = bool(getattr(error.__cause__, "connection_invalidated", False))
+    return ended or was_in_the_way(error)
+
+
+def was_in_the_way(error: RetrievalError) -> bool:
+    """Whether a statement was given up for another one, or for what a replica replays."""
+    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) in _CONFLICTS
 
 
 def _check(dbapi_connection: Any, record: Any, proxy: Any) -> None:

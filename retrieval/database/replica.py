@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, text
 
+from retrieval.database.liveness import was_in_the_way
 from retrieval.errors import DatabaseError, DatabaseUnavailable, InvalidInput, SchemaMismatch
 from retrieval.settings import Settings
 
@@ -21,8 +22,6 @@ POLL_SECONDS = 0.02
 BEHIND = object()
 
 _LSN = re.compile("[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
-# the replay removed what the statement was reading, or waits for a lock of its
-_CONFLICTS = {"40001", "40P01"}
 _REPLAYED = text(
     "select not pg_is_in_recovery()"
     " or coalesce(pg_last_wal_replay_lsn() >= cast(:lsn as pg_lsn), false)"
@@ -69,7 +68,8 @@ class Replica(Generic[AnyEngine]):
                 logger.warning("the replica does not answer, the primary is asked: %s", error)
             self._silent_until = time.monotonic() + PAUSE_SECONDS
         except DatabaseError as error:
-            if _sqlstate(error) not in _CONFLICTS:
+            # the replay removed what the statement was reading, or waits for a lock of its
+            if not was_in_the_way(error):
                 raise
         else:
             if self._silent_until is not None:
@@ -93,7 +93,3 @@ def checked_lsn(lsn: str) -> str:
     if not _LSN.fullmatch(lsn):
         raise InvalidInput(f"lsn must be a position in the log such as 0/16B3748, not {lsn!r}")
     return lsn
-
-
-def _sqlstate(error: DatabaseError) -> str | None:
-    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)

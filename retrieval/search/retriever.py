@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from retrieval import database, generation, orm
 from retrieval.chunking import Chunking
-from retrieval.database.liveness import was_disconnected
+from retrieval.database.liveness import may_be_repeated
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
 from retrieval.database.transaction_settings import (
     NO_PARAMETERS,
@@ -25,7 +25,7 @@ from retrieval.database.transaction_settings import (
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
-from retrieval.errors import DatabaseUnavailable
+from retrieval.errors import DatabaseError
 from retrieval.ingestion import (
     ContextWriter,
     IngestOptions,
@@ -227,8 +227,8 @@ class Retriever(SearchMethods, DocumentMethods):
                         return found
         try:
             return self._read_primary(step)
-        except DatabaseUnavailable as error:
-            if not was_disconnected(error):
+        except DatabaseError as error:
+            if not may_be_repeated(error):
                 raise
         return self._read_primary(step)
 

@@ -34,6 +34,33 @@ def test_statements_are_together_where_that_is_asked_for(module_database_url: st
         assert retriever._drive(reading(False), None) == ""
 
 
+def test_a_read_that_lost_a_deadlock_is_repeated(module_database_url: str) -> None:
+    lost = "do $$ begin raise exception using errcode = 'deadlock_detected'; end $$"
+
+    def losing(times: int) -> Steps[Any]:
+        tries: list[int] = []
+
+        def run(connection: Connection) -> int:
+            tries.append(1)
+            if len(tries) <= times:
+                connection.execute(text(lost))
+            return len(tries)
+
+        return (yield Read(run))
+
+    async def asynchronous() -> None:
+        async with await AsyncRetriever.open(module_database_url) as retriever:
+            assert await retriever._drive(losing(1), None) == 2
+            with pytest.raises(RetrievalError, match="deadlock"):
+                await retriever._drive(losing(2), None)
+
+    asyncio.run(asynchronous())
+    with Retriever.open(module_database_url) as retriever:
+        assert retriever._drive(losing(1), None) == 2
+        with pytest.raises(RetrievalError, match="deadlock"):
+            retriever._drive(losing(2), None)
+
+
 @pytest.mark.parametrize("tenant", TENANTS)
 def test_a_read_is_its_tenants_and_the_next_one_nobodys(
     module_database_url: str, monkeypatch: pytest.MonkeyPatch, tenant: str
