@@ -1,6 +1,7 @@
 """`retrieval keys …`, and who may serve without any."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from command_line import Run
@@ -118,14 +119,15 @@ def test_without_authentication_only_loopback_is_served(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_without_authentication_on_loopback(
-    cli: Run, monkeypatch: pytest.MonkeyPatch, host: str
+    cli: Run, database_url: str, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setenv("RETRIEVAL_AUTHENTICATION", "keys")
-    served = []
-    monkeypatch.setattr("uvicorn.run", lambda app, **where: served.append((app, where)))
-    assert cli("serve", "--host", host, "--no-authentication").code == 0
-    ((app, where),) = served
-    assert app.state.authentication is None and where["host"] == host
+    served: list[Any] = []
+    monkeypatch.setattr("retrieval.service.server.run_server", lambda *given: served.append(given))
+    options = ("--database-url", database_url, "--host", host)
+    assert cli("serve", *options, "--no-authentication").code == 0
+    ((app, served_host, _),) = served
+    assert app.state.authentication is None and served_host == host
 
 
 @pytest.mark.parametrize(
