@@ -145,9 +145,12 @@ def test_a_setting_that_cannot_be_used(
     assert name.removeprefix("RETRIEVAL_").lower() in cli("serve").error.lower()
 
 
-def test_with_authentication_anything_is_served(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_authentication_anything_is_served(
+    cli: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RETRIEVAL_AUTHENTICATION", raising=False)
-    served = []
-    monkeypatch.setattr("uvicorn.run", lambda app, **_: served.append(app))
-    assert cli("serve", "--host", "0.0.0.0").code == 0
-    assert served[0].state.authentication is not None
+    served: list[Any] = []
+    monkeypatch.setattr("retrieval.service.server.run_server", lambda *given: served.append(given))
+    assert cli("serve", "--database-url", database_url, "--host", "0.0.0.0").code == 0
+    ((app, *_),) = served
+    assert app.state.authentication is not None
