@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 from statements import column, put, value
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 BOOST = "select * from retrieval.boost('c', %s, %s, %s, %s)"

@@ -10,6 +10,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from statements import column, failure, value, wait_until_blocked
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 Session = psycopg.Cursor | psycopg.Connection
 SIGNATURE = {"model": "m", "pooling": "mean"}
 CACHE = "select retrieval.cache_embeddings(%s, %s, %s::halfvec[])"

@@ -11,6 +11,9 @@ from psycopg.rows import namedtuple_row
 from statements import failure, put, value, vector
 from vectors import create_space, embed, halves
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 TOPICS, WORDS, LENGTH, COUNT = 8, 12, 10, 160
 DIMENSIONS = TOPICS * WORDS
 CALIBRATE = "select * from retrieval.calibrate('c', %s, sample => 24)"

@@ -7,7 +7,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from statements import column, failure, put, value
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 CHECK = "select retrieval._check_boosts(%s, '2026-01-31T12:00Z')"

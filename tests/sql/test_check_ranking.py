@@ -8,7 +8,7 @@ import pytest
 from statements import failure, put
 from vectors import fill
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 FUNCTIONS = ["diversify", "collapse_duplicates", "passages"]

@@ -8,6 +8,9 @@ import pytest
 from statements import failure, put, value
 from vectors import METRICS, create_space, embed, fill, halves
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 COLLAPSE = "select * from retrieval.collapse_duplicates('c', %s, %s, %s)"
 
 

@@ -8,6 +8,9 @@ import psycopg
 import pytest
 from statements import failure, put, value, vector
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 DESCRIBE = "select * from retrieval.describe_space('c', 's')"
 SAMPLED = "select * from retrieval.describe_space('c', 's', %s)"
 

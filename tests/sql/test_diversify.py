@@ -8,6 +8,9 @@ import pytest
 from statements import failure, put
 from vectors import METRICS, create_space, embed, fill, halves, put_chunks
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 DIVERSIFY = "select * from retrieval.diversify('c', %s, %s, %s, %s)"
 
 

@@ -13,6 +13,9 @@ from psycopg.rows import namedtuple_row
 from statements import failure, put
 from vectors import create_space, embed
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 AGGREGATIONS = ["max", "sum", "mean_of_best"]
 
 

@@ -8,6 +8,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from statements import failure, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 ESTIMATE = "select * from retrieval.estimate_space(%s, %s, %s)"
 CHUNKS = 3000
 INDEXED = {

@@ -8,6 +8,9 @@ import pytest
 from bm25 import Reference
 from statements import failure, put, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 EXPLAIN = """select * from retrieval.explain_keyword_search(
                  'c', %s, %s, %s, keyword_operator => %s, field_weights => %s)"""
 SEARCH = """select * from retrieval.keyword_search(

@@ -12,6 +12,9 @@ from psycopg.types.json import Jsonb
 from statements import put, value, vector
 from vectors import create_space, embed, fill, halves, sparse
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 COUNT, DIMENSIONS = 3000, 8
 
 

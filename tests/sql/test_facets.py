@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 from statements import column, failure, put, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 names = (f"faceted {number}" for number in itertools.count())
 
 FACETS = """

@@ -7,7 +7,7 @@ import pytest
 from bm25 import Reference
 from statements import column, failure, put, value
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 TEXTS = [

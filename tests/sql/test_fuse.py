@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 from statements import failure, put
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 FUSE = "select * from retrieval.fuse(%s::text[], %s::bigint[], %s, %s, %s, %s)"

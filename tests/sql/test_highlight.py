@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from statements import failure, put, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 HIGHLIGHT = "select retrieval.highlight('c', %s, %s, '[', ']')"
 FRAGMENTS = (
     "select retrieval.highlight('c', %s, %s, '[', ']', max_fragments => %s, fragment_length => %s)"

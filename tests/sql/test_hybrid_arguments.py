@@ -9,7 +9,7 @@ from psycopg.rows import namedtuple_row
 from statements import failure, put, value
 from vectors import create_space, embed
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 FUNCTIONS = ["hybrid_search", "explain_search", "document_search"]

@@ -13,6 +13,9 @@ from psycopg.rows import namedtuple_row
 from statements import put, value, vector
 from vectors import create_space, embed, put_chunks
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 STEPS = {
     "duplicate_similarity": [0, 0.9, 0.99, 1],
     "per_document": [1, 2, 5],

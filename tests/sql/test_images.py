@@ -8,6 +8,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from statements import column, failure, put, value, vector
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 MISSING = "select document_key from retrieval.missing_embeddings('c', %s)"
 DOCUMENTS: list[dict[str, Any]] = [
     {"document_key": "guide", "title": "Guide", "content": "how to care for a cat"},

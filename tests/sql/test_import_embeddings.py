@@ -15,6 +15,9 @@ from vectors import create_space, embed, sparse
 
 from retrieval.chunking import embedding_text
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 IMPORT = "select * from retrieval.import_embeddings('c', 's', 'v', 'key', 'embedding')"
 AT_POSITIONS = IMPORT.replace("'embedding')", "'embedding', chunk_position => 'position')")
 STORED = """

@@ -129,6 +129,7 @@ QUESTIONS = st.lists(
     retitled=st.lists(st.tuples(st.integers(0, 6), WRITTEN), max_size=1),
     questions=QUESTIONS,
 )
+@pytest.mark.newest
 def test_random_corpora(
     sql: psycopg.Cursor,
     text_config: str,

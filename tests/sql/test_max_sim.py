@@ -10,6 +10,9 @@ from vectors import create_space, halves, put_chunks
 
 from retrieval.database import open_engine, upgrade_schema
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 MAX_SIM = "select retrieval.max_sim(%s::halfvec[], %s::halfvec[])"
 BY_METRIC = "select retrieval.max_sim(%s::halfvec[], %s::halfvec[], metric => %s)"
 

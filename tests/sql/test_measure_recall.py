@@ -10,6 +10,9 @@ from psycopg.rows import namedtuple_row
 from statements import column, failure, value, vector
 from vectors import create_space, embed, halves, put_chunks, scores
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 COUNT, DIMENSIONS = 2000, 32
 MEASURE = """select * from retrieval.measure_recall(
                  'c', %(space)s, %(queries)s::halfvec[], %(efforts)s, %(oversamplings)s,

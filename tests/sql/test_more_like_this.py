@@ -14,6 +14,9 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from statements import failure, put, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 names = (f"alike {number}" for number in itertools.count())
 
 SEARCH = """

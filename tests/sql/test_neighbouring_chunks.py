@@ -4,6 +4,9 @@ import psycopg
 import pytest
 from statements import column, failure, put
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 AROUND = "select position from retrieval.neighbouring_chunks(%s, %s, %s)"
 
 

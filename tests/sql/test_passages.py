@@ -8,6 +8,9 @@ import psycopg
 import pytest
 from statements import failure, put
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 PASSAGES = "select * from retrieval.passages('c', %s, %s, %s, %s)"
 
 TEXT = "Größe und Maß. 日本語の文章。 An emoji 🦊 and é. "

@@ -8,6 +8,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from statements import column, failure, put, value, wait_until_blocked
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 PUT = "select retrieval.put_embeddings('c', 's', %s, %s::halfvec[], %s)"
 STORED = "select embedding::text from retrieval.embeddings order by chunk_id"
 

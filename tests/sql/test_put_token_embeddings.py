@@ -6,6 +6,9 @@ from psycopg.types.json import Jsonb
 from statements import column, failure, value
 from vectors import create_space, put_chunks
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 PUT = "select retrieval.put_token_embeddings('c', 's', %s, %s, %s::halfvec[], %s)"
 STORED = "select embeddings::text[] from retrieval.token_embeddings order by chunk_id"
 INSERT = """insert into retrieval.token_embeddings

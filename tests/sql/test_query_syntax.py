@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from statements import column, put
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 KEYS = "select document_key from retrieval.keyword_search('c', %s, max_results => 100)"

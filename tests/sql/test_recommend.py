@@ -14,6 +14,9 @@ from vectors import METRICS, embed, fill, halves, scores
 
 from retrieval.database import open_engine, upgrade_schema
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 DIMENSIONS = 6
 
 

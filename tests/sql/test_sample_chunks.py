@@ -9,6 +9,9 @@ from psycopg.types.json import Jsonb
 from statements import failure
 from vectors import create_space, embed, fill, halves, put_chunks
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 COUNT = 40
 SAMPLE = """select *, embedding::real[] as numbers from retrieval.sample_chunks(
                 'c', %(space)s, %(sample)s, %(filter)s, %(chunk_ids)s)"""

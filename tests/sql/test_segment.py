@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from statements import value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 SEGMENT = "select retrieval.segment(%s)"
 LEXEMES = "select retrieval.to_lexemes(%s, %s, %s, %s)::text"
 

@@ -5,6 +5,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from statements import failure, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 STORED = "select settings -> 'chunking' from retrieval.collections where name = 'c'"
 SET = "select retrieval.set_chunking('c', %s)"
 

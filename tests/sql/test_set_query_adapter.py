@@ -9,6 +9,9 @@ from psycopg.types.json import Jsonb
 from statements import column, failure, value, vector
 from vectors import create_space, embed, fill, halves, scores
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 SET = "select retrieval.set_query_adapter('c', %s, %s::halfvec[], %s::halfvec, %s)"
 SEARCH = "select * from retrieval.semantic_search('c', %s, max_results => 60)"
 HYBRID = "select * from retrieval.hybrid_search('c', null, %s, max_results => 60)"

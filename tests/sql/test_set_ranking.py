@@ -7,6 +7,9 @@ import pytest
 from hybrid import LEGS, arguments, check, create, expected, queries, search
 from statements import failure, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 STORED = "select settings -> 'ranking' from retrieval.collections where name = 'c'"
 SET = {
     "fusion": "select retrieval.set_ranking('c', fusion => 'dbsf')",

@@ -8,6 +8,9 @@ from psycopg.types.json import Jsonb
 from statements import column, failure, put, value
 from vectors import create_space, embed, put_chunks
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 KINDS = ["dense", "sparse", "multivector"]
 TABLE = {
     "dense": "embeddings",

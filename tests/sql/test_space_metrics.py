@@ -10,6 +10,9 @@ from psycopg.types.json import Jsonb
 from statements import column, failure, value, vector
 from vectors import METRICS, create_space, embed, fill, halves, put_chunks, scores, sparse
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 SEARCH = {
     "dense": "select * from retrieval.semantic_search('c', %s, %s, %s)",
     "sparse": "select * from retrieval.sparse_search('c', %s, %s, %s)",

@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from statements import column, failure
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 SPLIT = "select start_offset, end_offset, content from retrieval.split_text(%s, %s)"
 
 # what cuts, what a cut must not touch, and characters of one to four bytes

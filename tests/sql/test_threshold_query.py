@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from statements import value
 
-# formulas and checks that no version of PostgreSQL does differently
+# what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
 QUERY = "select retrieval._threshold_query(%s, %s::float8[], %s::float8[], %s, %s)"

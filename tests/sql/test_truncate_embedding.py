@@ -6,6 +6,9 @@ import pytest
 from statements import column, failure, value, vector
 from vectors import create_space, fill, halves
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 TRUNCATE = "select retrieval.truncate_embedding(%s, %s)::real[]"
 
 
