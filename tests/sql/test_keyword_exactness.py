@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from psycopg.rows import namedtuple_row
 from statements import column, put, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 names = (f"random {number}" for number in itertools.count())
 
 SEARCH = """
