@@ -10,6 +10,9 @@ from psycopg.types.json import Jsonb
 from statements import failure, put
 from vectors import create_space, embed, halves, put_chunks
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 SEARCH = "select * from retrieval.late_interaction_search('c', %s, %s, %s)"
 
 

@@ -7,6 +7,9 @@ import pytest
 from statements import failure, value
 from test_create_api_key import ID, create
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 REVOKE = "select retrieval.revoke_api_key(%s)"
 RECORD = "select retrieval.record_api_key_use(%s)"
 LAST_USE = "select last_used_at from retrieval.find_api_key(%s)"

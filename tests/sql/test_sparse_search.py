@@ -12,6 +12,9 @@ from psycopg.types.json import Jsonb
 from statements import column, failure, put, value
 from vectors import create_space, embed, fill, halves, put_chunks, scores, sparse
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 DIMENSIONS = 3000
 SEARCH = "select * from retrieval.sparse_search('c', %s, %s, %s)"
 PUT = "select retrieval.put_sparse_embeddings('c', 's', %s, %s::sparsevec[], %s)"

@@ -7,6 +7,9 @@ import pytest
 from bm25 import Reference
 from statements import column, failure, put, value
 
+# what no version of PostgreSQL does differently
+pytestmark = pytest.mark.newest
+
 TIDY = "select retrieval.tidy_collection('c')"
 SEARCH = "select chunk_id, score from retrieval.keyword_search('c', %s, max_results => 20)"
 LEXEME_ROWS = """
