@@ -4,18 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
+from retrieval.database.roles import READER, settable_roles
 from retrieval.errors import InvalidInput, NotFound
 from retrieval.search import AsyncRetriever, CollectionSummary
-
-READER = "retrieval_reader"
-
-# the right to set a role has a name of its own since PostgreSQL 16; before, every member had it
-_MAY_ENTER = text(
-    "select exists (select from pg_roles where rolname = :role and pg_has_role(oid, case when "
-    "current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end))"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +57,5 @@ async def open_access(
 
 async def _reading_role(retriever: AsyncRetriever) -> str | None:
     async with retriever.engine.connect() as connection:
-        entered = await connection.scalar(_MAY_ENTER, {"role": READER})
-    return READER if entered else None
+        role: str | None = await connection.scalar(settable_roles(READER))
+    return role

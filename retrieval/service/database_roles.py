@@ -1,23 +1,11 @@
 """The roles of the database whose rights a request gets: less than those of the service's login."""
 
-from sqlalchemy import text
-
 from retrieval import database
+from retrieval.database.roles import READER, WRITER, settable_roles
 from retrieval.search import AsyncRetriever
 
 # what administers is done by the login itself: it creates and drops tables
-_ROLES = {"read": "retrieval_reader", "write": "retrieval_writer"}
-
-# before PostgreSQL 16 every member of a role could set it
-_SETTABLE = text(
-    """
-    select rolname from pg_catalog.pg_roles
-    where rolname = any (:roles)
-      and pg_catalog.pg_has_role(oid, case
-          when current_setting('server_version_num')::integer >= 160000 then 'SET'
-          else 'MEMBER' end)
-    """
-)
+_ROLES = {"read": READER, "write": WRITER}
 
 
 class DatabaseRoles:
@@ -34,6 +22,6 @@ class DatabaseRoles:
         if self._settable is None:
             with database.translate_errors():
                 async with retriever.engine.connect() as connection:
-                    found = await connection.scalars(_SETTABLE, {"roles": [*_ROLES.values()]})
+                    found = await connection.scalars(settable_roles(*_ROLES.values()))
                     self._settable = set(found)
         return role if role in self._settable else None

@@ -11,7 +11,6 @@ from retrieval.mcp.access import Access
 from retrieval.mcp.found import metadata_line, short_metadata, short_title
 from retrieval.mcp.tool import Arguments, Result, Tool
 from retrieval.mcp.tools.arguments import ChunkId, CollectionName
-from retrieval.search.searches import rows
 
 Neighbours = Annotated[int, Field(ge=0, le=20)]
 
@@ -62,7 +61,7 @@ async def _run(access: Access, arguments: ReadArguments) -> ReadText:
     collection = await access.collection(arguments.collection)
     by_key = arguments.document_key is not None
     statement = (_page if by_key else _around)(collection, arguments)
-    found = await access.retriever._drive(rows(statement), None)
+    found = await access.retriever.read(statement)
     if not found:
         await _check_exists(access, collection)
         sought = f"document {arguments.document_key}" if by_key else f"chunk {arguments.chunk_id}"
