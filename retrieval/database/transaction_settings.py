@@ -6,7 +6,7 @@ from functools import lru_cache
 from math import ceil
 
 from psycopg.sql import quote
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class TransactionSettings:
     def session_statement(self) -> Select[tuple[str, ...]]:
         """What a session has that builds an index, outside of transactions: the role.
 
-        An index is of no tenant, and takes its time. `NOBODY` gives the session back.
+        An index is of no tenant, and takes its time. `RESET_ROLE` gives the session back.
         """
-        return select(func.set_config("role", self.role or "none", False))
+        return select(func.set_config("role", self.role, False))
 
     def _values(self) -> Iterator[tuple[str, str]]:
         if self.read_only:
@@ -63,4 +63,5 @@ def beginning(settings: TransactionSettings) -> str:
 # a percent sign in a tenant's name is one
 NO_PARAMETERS = {"no_parameters": True}
 
-NOBODY = select(func.set_config("role", "none", False))
+# to the role that sessions of the login begin in, which need not be the login itself
+RESET_ROLE = text("reset role")

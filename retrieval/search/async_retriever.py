@@ -18,7 +18,7 @@ from retrieval.database.liveness import may_be_repeated
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
 from retrieval.database.transaction_settings import (
     NO_PARAMETERS,
-    NOBODY,
+    RESET_ROLE,
     TransactionSettings,
     beginning,
 )
@@ -192,12 +192,15 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
             elif autocommit:
                 async with self.engine.connect() as connection:
                     await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    if self._settings.role is None:
+                        yield connection
+                        return
                     await connection.execute(self._settings.session_statement())
                     try:
                         yield connection
                     finally:
                         if not connection.invalidated:
-                            await connection.execute(NOBODY)
+                            await connection.execute(RESET_ROLE)
             else:
                 async with self.engine.begin() as connection:
                     yield await self._entered(connection)

@@ -18,7 +18,7 @@ from retrieval.database.liveness import may_be_repeated
 from retrieval.database.replica import BEHIND, CURRENT_LSN, Replica, checked_lsn, once_replayed
 from retrieval.database.transaction_settings import (
     NO_PARAMETERS,
-    NOBODY,
+    RESET_ROLE,
     TransactionSettings,
     beginning,
 )
@@ -187,12 +187,15 @@ class Retriever(SearchMethods, DocumentMethods):
             elif autocommit:
                 with self.engine.connect() as connection:
                     connection.execution_options(isolation_level="AUTOCOMMIT")
+                    if self._settings.role is None:
+                        yield connection
+                        return
                     connection.execute(self._settings.session_statement())
                     try:
                         yield connection
                     finally:
                         if not connection.invalidated:
-                            connection.execute(NOBODY)
+                            connection.execute(RESET_ROLE)
             else:
                 with self.engine.begin() as connection:
                     yield self._entered(connection)

@@ -18,6 +18,7 @@ from retrieval import (
     Retriever,
     orm,
 )
+from retrieval.database import normalise_url, open_async_engine, open_engine
 from retrieval.ingestion import completion
 from tests.conftest import Server
 
@@ -128,6 +129,29 @@ def test_an_owner_does_the_rest(retriever: Retriever) -> None:
     assert owner.search("other", "wheel")
     owner.drop_collection("other")
     assert [each.name for each in retriever.collections()] == ["handbook"]
+
+
+def test_an_index_leaves_the_session_the_role_it_began_in(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETRIEVAL_POOL_SIZE", "1")
+    monkeypatch.setenv("RETRIEVAL_POOL_OVERFLOW", "0")
+    url = normalise_url(database_url).update_query_dict({"options": f"-c role={OWNER}"})
+    current = text("select current_user")
+
+    async def asynchronous() -> None:
+        async with AsyncRetriever(open_async_engine(url)) as retriever:
+            for each in (retriever, retriever.for_tenant("", role=OWNER)):
+                await each.spaces.build_index("handbook")
+                assert await retriever.read(current) == [(OWNER,)]
+
+    with Retriever(open_engine(url), embedder=HashingEmbedder()) as retriever:
+        retriever.create_collection("handbook")
+        retriever.ingest("handbook", DOCUMENTS[:3])
+        for each in (retriever, retriever.for_tenant("", role=OWNER)):
+            each.spaces.build_index("handbook")
+            assert retriever.read(current) == [(OWNER,)]
+    asyncio.run(asynchronous())
 
 
 def test_awaited(database_url: str) -> None:
