@@ -11,7 +11,7 @@ from retrieval.document import Modality as ModalityName
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.kinds import KINDS, checked_kind
 from retrieval.errors import InvalidInput
-from retrieval.spaces.judgements import Judgements, read_judgements, read_queries
+from retrieval.golden_sets.judgements import Judgements, read_judgements, read_queries
 
 Collection = Annotated[str, typer.Argument(show_default=False)]
 Space = Annotated[str, typer.Argument(help="Name of the space.", show_default=False)]

@@ -13,9 +13,9 @@ from retrieval.cli.output import as_dictionaries, print_json, print_table, say, 
 from retrieval.cli.phases import Phases
 from retrieval.embedding import create_embedder
 from retrieval.errors import InvalidInput, NotReady
+from retrieval.golden_sets.judgements import read_judgements, read_queries
 from retrieval.search import Retriever
 from retrieval.spaces.adapt import AdaptedSpace
-from retrieval.spaces.judgements import read_judgements, read_queries
 from retrieval.spaces.tune import Tuning, plot_tuning
 
 # fewer say little about the recall among many

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import InvalidInput
+from retrieval.golden_sets.judgements import Judgements
 from retrieval.spaces.alignment import Vectors
-from retrieval.spaces.judgements import Judgements
 from retrieval.spaces.query_adapter import QueryAdapter, fit_query_adapter
 from retrieval.spaces.summary import space_row
 from retrieval.steps import Compute, Query, Steps

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from retrieval.document import Modality
 from retrieval.embedding import Embedder, Kind
 from retrieval.embedding.spaces import KnownSpaces
+from retrieval.golden_sets.judgements import Judgements
 from retrieval.spaces import steps
 from retrieval.spaces.adapt import AdaptedSpace, adapt_steps
 from retrieval.spaces.align import AlignedSpace, align_steps
@@ -16,7 +17,6 @@ from retrieval.spaces.compare import Comparison
 from retrieval.spaces.export_embeddings import export_steps
 from retrieval.spaces.import_embeddings import ImportedEmbeddings, import_steps
 from retrieval.spaces.index import build_index_steps
-from retrieval.spaces.judgements import Judgements
 from retrieval.spaces.migrate import Migration, migrate_steps
 from retrieval.spaces.progress import Progress
 from retrieval.spaces.steps import IndexProgress, SpaceEstimate

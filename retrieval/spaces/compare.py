@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from retrieval import orm
 from retrieval.embedding.spaces import KnownSpace
 from retrieval.errors import InvalidInput
-from retrieval.spaces.judgements import Judgements
+from retrieval.golden_sets.judgements import Judgements
 from retrieval.steps import Compute, Query, Steps
 
 CUT = 10

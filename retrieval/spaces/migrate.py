@@ -17,12 +17,12 @@ from retrieval.database import from_database_error
 from retrieval.embedding import Embedder
 from retrieval.embedding.spaces import KnownSpace, KnownSpaces, check_signature
 from retrieval.errors import InvalidInput, NotReady
+from retrieval.golden_sets.judgements import Judgements
 from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.ingestion.fill import fill_space
 from retrieval.spaces.compare import Comparison, compare_steps
 from retrieval.spaces.create import create_space_statement, space_name
 from retrieval.spaces.index import build_index_steps
-from retrieval.spaces.judgements import Judgements
 from retrieval.spaces.progress import EMBEDDING, EmbeddingProgress, Progress, silent
 from retrieval.spaces.summary import space_rows
 from retrieval.steps import Compute, Query, Steps

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, select
 from retrieval import orm
 from retrieval.embedding import Embedder
 from retrieval.embedding.spaces import KnownSpaces
+from retrieval.golden_sets.judgements import Judgements
 from retrieval.ingestion.fill import fill_space
 from retrieval.spaces.compare import Comparison, compare_steps
 from retrieval.spaces.create import create_space_statement, space_name
-from retrieval.spaces.judgements import Judgements
 from retrieval.spaces.progress import EmbeddingProgress, Progress, silent
 from retrieval.spaces.summary import SpaceSummary, space_row, summaries
 from retrieval.steps import Compute, Query, Steps

@@ -34,9 +34,9 @@ from retrieval import (
     SparseHashingEmbedder,
 )
 from retrieval.embedding.signature import Signature
+from retrieval.golden_sets.judgements import Judgements, read_judgements, read_queries
 from retrieval.ingestion import fill
 from retrieval.spaces.async_spaces import AsyncSpaces
-from retrieval.spaces.judgements import Judgements, read_judgements, read_queries
 from retrieval.spaces.spaces import Spaces
 
 WORDS = [
