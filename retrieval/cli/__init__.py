@@ -25,6 +25,7 @@ from retrieval.cli import (
     serve,
     set_chunking,
     spaces,
+    train,
     worker,
 )
 from retrieval.errors import RetrievalError
@@ -49,6 +50,7 @@ app.command()(collections.collections)
 app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
+app.add_typer(train.app, name="train")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)
