@@ -114,8 +114,8 @@ def _print_trained(trained: "TrainedModel") -> None:
     for row in measures_table(trained):
         shown.add_row(*row)
     print_table(shown)
-    if line := base_line(trained):
-        say(line)
+    if base := base_line(trained):
+        say(base)
     say(f"the model is in {trained.folder}")
     if trained.signature is not None:
         of_kind = "" if trained.kind == "dense" else f" --kind {trained.kind}"

@@ -91,7 +91,7 @@ def _arguments(
         per_device_train_batch_size=options.batch_size,
         per_device_eval_batch_size=options.batch_size,
         learning_rate=options.learning_rate,
-        warmup_steps=math.ceil(WARM_UP * steps),
+        warmup_steps=int(WARM_UP * steps),
         seed=options.seed,
         data_seed=options.seed,
         bf16=bfloat16,
@@ -177,9 +177,11 @@ def _fitted(state: Any) -> Fitted:
 def _training(encoder: Any, options: TrainingOptions) -> Iterator[None]:
     """Keep the libraries quiet, and let the model read as many tokens as it is told to."""
     read = encoder.max_seq_length
-    # what the library would write of the model it would ask the hub for, and show texts in
+    # For the page that the library writes beside a checkpoint: it would ask the hub about the
+    # model, and choose texts to show, with a bar of its own, unless there is one.
     encoder.model_card_data.local_files_only = True
     encoder.model_card_data.generate_widget_examples = False
+    encoder.model_card_data.widget = [{"text": ""}]
     with quiet(), _parallelism():
         if options.max_tokens is not None:
             encoder.max_seq_length = min(options.max_tokens, read or options.max_tokens)

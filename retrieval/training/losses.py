@@ -1,6 +1,7 @@
 """The losses of sentence-transformers by their names here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def _dense(encoder: Any, options: TrainingOptions, columns: Columns) -> Any:
     elif options.loss == MARGIN_MSE:
         from sentence_transformers.util import pairwise_cos_sim
 
-        scale = _scale_of_margins(encoder, columns, pairwise_cos_sim)
+        scale = _scale_of_margins(encoder, columns, pairwise_cos_sim, convert_to_tensor=True)
         loss = losses.MarginMSELoss(
             encoder, similarity_fct=lambda one, other: scale * pairwise_cos_sim(one, other)
         )
@@ -87,7 +88,7 @@ def _sparse(encoder: Any, options: TrainingOptions, columns: Columns) -> Any:
     elif options.loss == MARGIN_MSE:
         from sentence_transformers.util import pairwise_dot_score
 
-        scale = _scale_of_margins(encoder, columns, pairwise_dot_score)
+        scale = _scale_of_margins(encoder, columns, pairwise_dot_score, convert_to_tensor=True)
         inner = losses.SparseMarginMSELoss(
             encoder, similarity_fct=lambda one, other: scale * pairwise_dot_score(one, other)
         )
@@ -107,7 +108,8 @@ def _multivector(encoder: Any, options: TrainingOptions, columns: Columns) -> An
 
     if options.loss != MARGIN_MSE:
         return losses.MultiVectorMultipleNegativesRankingLoss(encoder)
-    scale = _scale_of_margins(encoder, columns, encoder.similarity_pairwise)
+    plain = partial(encoder.similarity_pairwise, length_normalize=False)  # as searches score
+    scale = _scale_of_margins(encoder, columns, plain)
 
     def similarity(*given: Any, **masks: Any) -> Any:
         return scale * colbert_scores_pairwise(*given, **masks)
@@ -116,7 +118,7 @@ def _multivector(encoder: Any, options: TrainingOptions, columns: Columns) -> An
 
 
 def _scale_of_margins(
-    encoder: Any, columns: Columns, similarity: Callable[[Any, Any], Any]
+    encoder: Any, columns: Columns, similarity: Callable[[Any, Any], Any], **stacked: bool
 ) -> float:
     """What the student's scores are multiplied by to be spread as the teacher's are.
 
@@ -129,17 +131,12 @@ def _scale_of_margins(
     """
     rows = slice(0, MEASURED)
     negatives = [name for name in columns if name.startswith("negative")]
-    queries = _embedded(encoder.encode_query, columns[QUERY][rows])
-    positives = similarity(queries, _embedded(encoder.encode_document, columns["positive"][rows]))
-    margins = [
-        positives - similarity(queries, _embedded(encoder.encode_document, columns[name][rows]))
-        for name in negatives
-    ]
-    own = np.concatenate([np.asarray(each.float().cpu()) for each in margins])
-    taught = np.asarray(columns[LABEL][rows], dtype=np.float64)
-    spread = float(np.std(own))
-    return float(np.std(taught)) / spread if spread > 0 and np.std(taught) > 0 else 1.0
-
-
-def _embedded(encode: Callable[..., Any], texts: Sequence[str]) -> Any:
-    return encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+    options = {"show_progress_bar": False, **stacked}
+    queries = encoder.encode_query(columns[QUERY][rows], **options)
+    positive, *others = (
+        np.array(similarity(queries, encoder.encode_document(columns[name][rows], **options)).cpu())
+        for name in ["positive", *negatives]
+    )
+    own = float(np.std(np.concatenate([positive - each for each in others])))
+    taught = float(np.std(columns[LABEL][rows]))
+    return taught / own if own > 0 and taught > 0 else 1.0

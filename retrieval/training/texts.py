@@ -1,6 +1,6 @@
 """The texts of a collection's chunks, as its models read them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ def chunk_texts(
     return found
 
 
-def sampled_chunks(keys: dict[int, str], kept: set[str], most: int, seed: int) -> list[int]:
+def sampled_chunks(keys: Mapping[int, str], kept: set[str], most: int, seed: int) -> list[int]:
     """All chunks if they are no more than `most`; else those of the documents that are kept.
 
     With them come as many others, by chance, as there is room for.
