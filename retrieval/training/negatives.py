@@ -208,7 +208,8 @@ class _Kept:
         if scorer is None:
             chosen = self.candidates[: self.wanted]
             return TrainingExample(query, _read(self.positive, kind), _all_read(chosen, kind))
-        asked = self.candidates[: SPARE * self.wanted]
+        spare = SPARE if margin > -float("inf") else 1
+        asked = self.candidates[: spare * self.wanted]
         texts = [each.reranked for each in (self.positive, *asked)]
         best, *scores = scorer.score(query, texts).tolist()
         passed = [
