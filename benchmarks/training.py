@@ -24,7 +24,6 @@ from judged import read_judged
 from servers import opened
 
 from retrieval import Document, Retriever
-from retrieval.embedding import DEFAULT_MODEL
 from retrieval.evaluation.measures import measure_rankings
 from retrieval.evaluation.rankings import rank_documents
 from retrieval.evaluation.search_settings import SearchSettings
