@@ -36,6 +36,10 @@ class Server:
         os.environ.setdefault("LC_ALL", "C.UTF-8")
         self.version = version
         self._server = get_server(directory, cleanup_mode="delete", postgres_version=version)
+        # nobody needs these data after a power failure
+        for setting in ("fsync", "full_page_writes"):
+            self.execute(f"alter system set {setting} = off")
+        self.execute("select pg_reload_conf()")
         self.execute(f"create database {TEMPLATE}")
         engine = open_engine(self.url(TEMPLATE))
         with engine.begin() as connection:

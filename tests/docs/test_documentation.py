@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 
 from tests.conftest import Server
+from tests.docs.commands import commands
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 DOCS = README.parent / "docs"
@@ -78,8 +80,10 @@ def page_database(
     if server.version != 18:
         pytest.skip("once is enough")
     monkeypatch.setenv("RETRIEVAL_DATABASE_URL", database_url)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    yield server
+    with tempfile.TemporaryDirectory() as folder, commands(Path(folder)):
+        places = f"{folder}:{Path(sys.executable).parent}"
+        monkeypatch.setenv("PATH", f"{places}:{os.environ['PATH']}")
+        yield server
 
 
 def run_page(name: str, folder: Path, server: Server) -> list[str]:
