@@ -17,7 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retrieval import Document, HashingEmbedder, Retriever
 from retrieval.service import create_app
 
-
 TEAMS = ["security", "platform", "people"]
 THINGS = ["key", "lock", "door"]
 ENCODED = "#search?collection=handbook&query="
