@@ -1,8 +1,9 @@
 """What several ways of searching find, to be judged without knowing which of them found it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 
 from retrieval.errors import InvalidInput
 from retrieval.evaluation.search_settings import SearchSettings
@@ -31,18 +32,25 @@ def pool(
     judged: Collection[str] = (),
     seed: int = 0,
 ) -> list[PooledDocument]:
-    """The first `depth` documents of each of the settings together, without the `judged` ones.
+    """What is to be judged of the first `depth` documents of each of the settings, as `pooled`."""
+    if not settings:
+        raise InvalidInput("a pool needs settings to search with")
+    rankings = [each.find(retriever, collection, query, depth) for each in settings]
+    return pooled(rankings, query, judged, seed)
+
+
+def pooled(
+    rankings: Iterable[Iterable[Hit]], query: str, judged: Collection[str] = (), seed: int = 0
+) -> list[PooledDocument]:
+    """The documents of several rankings together, without the `judged` ones.
 
     They come in an order that has nothing to do with their ranks, the same again with the same
     seed. The method is that of TREC: Spärck Jones and van Rijsbergen, "Report on the need for and
     provision of an 'ideal' information retrieval test collection", 1975.
     """
-    if not settings:
-        raise InvalidInput("a pool needs settings to search with")
     found: dict[str, Hit] = {}
-    for each in settings:
-        for hit in each.find(retriever, collection, query, depth):
-            found.setdefault(hit.document_key, hit)
+    for hit in chain.from_iterable(rankings):
+        found.setdefault(hit.document_key, hit)
     return [
         PooledDocument(key, found[key].title, found[key].content)
         for key in blind_order(query, found.keys() - set(judged), seed)
