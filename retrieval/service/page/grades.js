@@ -2,7 +2,7 @@
 
 import { element } from "./elements.js";
 
-const MEANINGS = ["not relevant", "related", "relevant", "exactly this"];
+const MEANINGS = ["not relevant", "related", "relevant", "answers it"];
 
 /** The grade that a key stands for, or null; with a modifier it is the browser's. */
 export function gradeOfKey({ key, ctrlKey, metaKey, altKey }) {
