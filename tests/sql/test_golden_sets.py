@@ -87,7 +87,9 @@ def test_the_list_counts_what_there_is_now(golden: psycopg.Cursor) -> None:
     golden.execute("select retrieval.drop_golden_set('c', 'd')")
     assert column(golden, listed) == ["g"]
     golden.execute("select retrieval.drop_collection('c')")
-    left = "select (select count(*) from retrieval.golden_sets) + count(*) from retrieval.judgements"
+    left = (
+        "select (select count(*) from retrieval.golden_sets) + count(*) from retrieval.judgements"
+    )
     assert value(golden, left) == 0
 
 
