@@ -37,7 +37,7 @@ def judgements_statement(
         found = found.where(judged.c.query_key == query_key)
     if query_text is not None:
         queries = orm.call("golden_queries", **where).table_valued("query_key", "query_text")
-        found = found.join_from(
-            judged, queries, judged.c.query_key == queries.c.query_key
-        ).where(queries.c.query_text == query_text)
+        found = found.join_from(judged, queries, judged.c.query_key == queries.c.query_key).where(
+            queries.c.query_text == query_text
+        )
     return found.order_by(judged.c.query_key, judged.c.grade.desc(), judged.c.document_key)

@@ -1,14 +1,10 @@
-"""Golden sets over HTTP; what they are is tested in tests/sql, how pools are made in tests/python."""
+"""Golden sets over HTTP; what they are and how pools are made is tested nearer to that."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from issued_keys import bearer, issue
-from serving import serving
-
-from retrieval.service import create_app
 
 SETS = "/v1/collections/handbook/golden-sets"
 DEFAULT = f"{SETS}/default"
@@ -51,9 +47,8 @@ def test_judged_by_the_text_of_a_query(filled: httpx.Client) -> None:
     assert again.json()["query_keys"] == [key, key]
     assert grades(filled, **query) == {"keys/1": 3, "doors/2": 0, "keys/3": 1}
     assert grades(filled, query_text="nobody asked this") == {}
-    (stored,) = filled.get(f"{DEFAULT}/judgements", params={"query_key": key}).json()["judgements"][
-        :1
-    ]
+    listed = filled.get(f"{DEFAULT}/judgements", params={"query_key": key})
+    stored = listed.json()["judgements"][0]
     assert (stored["judge"], stored["query_key"]) == ("anna", key)
     former = str(again.json()["version"])
     assert judge(filled, {**query, "document_key": "keys/3", "grade": None}).status_code == 200
@@ -61,15 +56,17 @@ def test_judged_by_the_text_of_a_query(filled: httpx.Client) -> None:
     assert grades(filled, query_key=key, version=former)["keys/3"] == 1
     queries = filled.get(f"{DEFAULT}/queries").json()["queries"]
     assert {"query_key": key, "query_text": "轮换钥匙", "judgements": 2} in queries
-    (listed,) = filled.get(SETS).json()["golden_sets"]
-    assert listed == filled.get(DEFAULT).json() and listed["description"] == "what is asked"
+    (summary,) = filled.get(SETS).json()["golden_sets"]
+    assert summary == filled.get(DEFAULT).json() and summary["description"] == "what is asked"
 
 
 def test_all_of_the_judgements_or_none(filled: httpx.Client) -> None:
     before = filled.get(DEFAULT).json()
     bad = {"query_text": "another", "document_key": "none", "grade": 1}
-    answer = judge(filled, {"query_text": "one", "document_key": "keys/1", "grade": 1}, bad)
-    assert answer.status_code == 422 and "none" in answer.json()["detail"]
+    good = {"query_text": "one", "document_key": "keys/1", "grade": 1}
+    for refused, told in [((good, bad), "none"), ((good, good), "twice")]:
+        answer = judge(filled, *refused)
+        assert answer.status_code == 422 and told in answer.json()["detail"]
     assert filled.get(DEFAULT).json() == before  # nor are its queries there
 
 
@@ -147,6 +144,13 @@ def test_settings_that_no_search_has(filled: httpx.Client, settings: Any, told: 
         ("GET", f"{DEFAULT}/judgements?guess=1", None, 422, "guess"),
         ("GET", f"{DEFAULT}/judgements?query_key=a&query_text=b", None, 422, "query_text"),
         ("PUT", f"{DEFAULT}/queries", {"queries": []}, 422, "queries"),
+        (
+            "PUT",
+            f"{DEFAULT}/queries",
+            {"queries": [{"query_key": "k", "query_text": text} for text in "ab"]},
+            422,
+            "twice",
+        ),
         ("GET", "/v1/collections/none/golden-sets", None, 404, "none"),
     ],
 )
@@ -175,31 +179,3 @@ def test_a_set_is_dropped(filled: httpx.Client) -> None:
     assert filled.post(SETS, json={"name": "other", "origin": "synthetic"}).status_code == 201
     assert filled.delete(f"{SETS}/other").status_code == 204
     assert [each["name"] for each in filled.get(SETS).json()["golden_sets"]] == ["default"]
-
-
-def test_keys_say_who_judges(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RETRIEVAL_DATABASE_URL", database_url)
-    monkeypatch.setenv("RETRIEVAL_MODEL", "hashing")
-    monkeypatch.setenv("RETRIEVAL_AUTHENTICATION", "keys")
-    administrator = bearer(issue(database_url, "admin", "write", "read"))
-    writer, reader = (bearer(issue(database_url, scope)) for scope in ("write", "read"))
-    with serving(create_app()) as client:
-        assert client.post(
-            "/v1/collections", json={"name": "handbook"}, headers=administrator
-        ).is_success
-        document = "/v1/collections/handbook/documents/keys"
-        assert client.put(document, json={"content": "Rotate a key."}, headers=writer).is_success
-        assert client.post(SETS, json={"name": "default"}, headers=writer).status_code == 201
-        judgements = f"{DEFAULT}/judgements"
-        body: dict[str, Any] = {
-            "judgements": [{"query_text": QUERY, "document_key": "keys", "grade": 2}]
-        }
-        assert client.put(judgements, json=body, headers=reader).status_code == 403
-        another = client.put(judgements, json={**body, "judge": "another"}, headers=writer)
-        assert another.status_code == 422 and "judge" in another.json()["detail"]
-        assert client.put(judgements, json=body, headers=writer).status_code == 200
-        (stored,) = client.get(judgements, headers=reader).json()["judgements"]
-        assert stored["judge"] == "test"
-        pool = {"query_text": QUERY, "settings": [{}]}
-        found = client.post(f"{DEFAULT}/pool", json=pool, headers=reader)
-        assert found.json() == {"documents": [], "judged": 1, "total": 1}

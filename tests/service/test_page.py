@@ -340,7 +340,7 @@ def test_settings_are_judged_blind(look: Look, service: httpx.Client, tmp_path: 
         expect(name).to_have_text(titles[shown])
         page.keyboard.press(key)
     expect(name).to_have_text(titles[2])  # its grade is taken back
-    expect(page.get_by_text(f"1 of {len(titles)} judged")).to_be_visible()
+    expect(page.get_by_text(f"1 of {len(titles)} judged", exact=True)).to_be_visible()
     assert graded(service, "blind") == {waiting[0]: 2}
     assert not page.locator(".desk").get_by_text(re.compile("keyword|semantic|rrf|[Rr]ank")).count()
     visit.picture("judge-blind", tmp_path)

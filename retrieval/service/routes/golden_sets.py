@@ -1,7 +1,8 @@
 """Golden sets: queries with judgements of which documents answer them."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -16,6 +17,7 @@ from retrieval.search import AsyncRetriever
 from retrieval.service.dependencies import AskingKey, CollectionName, Reading, Writing
 from retrieval.service.golden_set_schemas import (
     ChangedGoldenSet,
+    GivenJudgement,
     GivenJudgements,
     GoldenQuery,
     GoldenQueryList,
@@ -24,6 +26,7 @@ from retrieval.service.golden_set_schemas import (
     Judgement,
     JudgementList,
     NewGoldenQueries,
+    NewGoldenQuery,
     NewGoldenSet,
 )
 from retrieval.service.golden_set_statements import judgements_statement, queries_statement
@@ -124,17 +127,19 @@ async def put_golden_queries(
     name: CollectionName, golden_set: GoldenSetName, body: NewGoldenQueries, retriever: Writing
 ) -> ChangedGoldenSet:
     """Store queries, all of them or none; one whose key is there gets the new text."""
-    named = {q.query_key: q.query_text for q in body.queries if q.query_key is not None}
-    _check_distinct(q.query_key for q in body.queries if q.query_key is not None)
-    sets = retriever.golden_sets
+    named: dict[str, str] = {}
+    for each in body.queries:
+        if each.query_key is None:
+            continue
+        if each.query_key in named:
+            raise InvalidInput(f"query_key {each.query_key!r} is given twice")
+        named[each.query_key] = each.query_text
     async with _transaction(retriever) as connection:
         if named:
-            await sets.put(name, golden_set, Judgements(named, {}), connection=connection)
-        keys = [
-            each.query_key
-            or await sets.add_query(name, golden_set, each.query_text, connection=connection)
-            for each in body.queries
-        ]
+            await retriever.golden_sets.put(
+                name, golden_set, Judgements(named, {}), connection=connection
+            )
+        keys = await _query_keys(retriever, name, golden_set, body.queries, connection)
         stored = await _summary(retriever, name, golden_set, connection)
     return ChangedGoldenSet(version=stored.version, query_keys=keys)
 
@@ -200,27 +205,38 @@ async def put_judgements(
     A query that is named by its text and is not in the set yet is put there.
     """
     judge = _judge(body.judge, key)
-    sets = retriever.golden_sets
-    keys: list[str] = []
     async with _transaction(retriever) as connection:
-        for each in body.judgements:
-            keys.append(
-                each.query_key
-                or await sets.add_query(
-                    name, golden_set, each.query_text or "", connection=connection
-                )
-            )
-        _check_distinct(
-            (query, each.document_key) for query, each in zip(keys, body.judgements, strict=True)
-        )
-        grades: dict[str, dict[str, int | None]] = {query: {} for query in keys}
-        for query, each in zip(keys, body.judgements, strict=True):
-            grades[query][each.document_key] = each.grade
-        for query, its in grades.items():
-            version = await sets.judge(
-                name, golden_set, query, its, judge=judge, connection=connection
+        keys = await _query_keys(retriever, name, golden_set, body.judgements, connection)
+        for query_key, grades in _by_query(keys, body.judgements).items():
+            version = await retriever.golden_sets.judge(
+                name, golden_set, query_key, grades, judge=judge, connection=connection
             )
     return ChangedGoldenSet(version=version, query_keys=keys)
+
+
+async def _query_keys(
+    retriever: AsyncRetriever,
+    name: str,
+    golden_set: str,
+    given: Sequence[NewGoldenQuery] | Sequence[GivenJudgement],
+    connection: AsyncConnection,
+) -> list[str]:
+    """The key of each; what has only a text is added, unless the set has a query of that text."""
+    add = partial(retriever.golden_sets.add_query, name, golden_set, connection=connection)
+    return [each.query_key or await add(each.query_text or "") for each in given]
+
+
+def _by_query(
+    keys: Sequence[str], judgements: Sequence[GivenJudgement]
+) -> dict[str, dict[str, int | None]]:
+    """The grades of documents by query; InvalidInput for a document that has two."""
+    grades: dict[str, dict[str, int | None]] = {}
+    for key, each in zip(keys, judgements, strict=True):
+        its = grades.setdefault(key, {})
+        if each.document_key in its:
+            raise InvalidInput(f"document {each.document_key!r} is judged twice for query {key!r}")
+        its[each.document_key] = each.grade
+    return grades
 
 
 def _judge(given: str | None, key: ApiKey | None) -> str | None:
@@ -230,14 +246,6 @@ def _judge(given: str | None, key: ApiKey | None) -> str | None:
     if given not in (None, key.name):
         raise InvalidInput(f"judge: with this API key it is {key.name!r}")
     return key.name
-
-
-def _check_distinct(given: Iterable[object]) -> None:
-    seen = set()
-    for each in given:
-        if each in seen:
-            raise InvalidInput(f"given twice: {each!r}")
-        seen.add(each)
 
 
 @asynccontextmanager
