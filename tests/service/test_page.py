@@ -347,7 +347,7 @@ def test_settings_are_judged_blind(look: Look, service: httpx.Client, tmp_path: 
     for shown in range(2, len(titles)):
         expect(name).to_have_text(titles[shown])
         page.get_by_role("button", name="1 related").click()
-    expect(page.get_by_text("Nothing is left to judge")).to_be_visible()
+    expect(page.get_by_text("Nothing is left to judge", exact=True)).to_be_visible()
     assert len(graded(service, "blind")) == len(titles) - 1
 
 
