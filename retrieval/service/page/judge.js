@@ -10,7 +10,7 @@ import { adjust, navigate, read } from "./state.js";
 
 export function createJudge(context) {
   const form = createPoolForm({ onSet: (judge) => { adjust({ judge }); view.show(read()); }, onStart: started, context });
-  const desk = element("section", { class: "desk", "aria-label": "What is to be judged" });
+  const desk = element("section", { "aria-label": "What is to be judged" });
   const panel = element("details", { class: "panel", open: true }, element("summary", { text: "What is pooled" }), form.element);
   const columns = element("div", { class: "columns" }, element("aside", { class: "side", "aria-label": "Pool" }, panel), desk);
   const nothing = element("div", { class: "notice" });
@@ -20,21 +20,23 @@ export function createJudge(context) {
   async function started(chosen) {
     navigate(chosen);
     const { collection } = read();
-    const mine = (session = createSession({ collection, set: chosen.judge, ...chosen.pool }, desk, context));
-    desk.replaceChildren(loading("Searching with every setting…"));
+    const mine = (session = createSession({ collection, set: chosen.judge, ...chosen.pool }, context));
+    desk.replaceChildren(mine.element);
     panel.open = matchMedia("(min-width: 60rem)").matches;
     if (!panel.open) desk.scrollIntoView();
     try {
       await mine.start(chosen.query);
+      context.shown();
     } catch (error) {
       if (mine !== session) return;
+      panel.open = true;
       desk.replaceChildren(empty("Nothing can be judged", element("p", { text: error.message })));
       context.failed(error);
     }
   }
 
   const onKey = (event) => {
-    if (event.target.closest("input, select, textarea, dialog, summary")) return;
+    if (event.target.closest("input, select, textarea, dialog")) return;
     if (session?.key(event)) event.preventDefault();
   };
 
@@ -66,7 +68,8 @@ export function createJudge(context) {
 }
 
 /** One run through queries; what was done last can be taken back, be it in the query before. */
-function createSession({ collection, set, settings, depth }, desk, context) {
+function createSession({ collection, set, settings, depth }, context) {
+  const desk = element("div", { class: "desk" }, loading("Searching with every setting…"));
   const title = element("h3");
   const name = element("p", { class: "hint" });
   const text = element("p", { class: "chunk-text" });
@@ -201,6 +204,7 @@ function createSession({ collection, set, settings, depth }, desk, context) {
   }
 
   return {
+    element: desk,
     start,
     isOf: (state) => state.collection === collection && state.judge === set,
     /** Whether the key did something. */

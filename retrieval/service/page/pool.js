@@ -52,18 +52,27 @@ export function createPoolForm({ onSet, onStart, context }) {
 
   for (const { box } of presets) box.addEventListener("change", () => others.setCustomValidity(""));
 
+  function showPool(pool) {
+    const { settings, depth: deep } = { ...AT_FIRST, ...pool };
+    const rest = new Set((Array.isArray(settings) ? settings : []).map((each) => JSON.stringify(each)));
+    for (const preset of presets) preset.box.checked = rest.delete(JSON.stringify(preset.settings));
+    others.value = [...rest].join("\n");
+    depth.value = deep;
+  }
+
+  // what is typed stays until the address says something else
+  let shownPool;
+  let shownQuery;
   return {
     element: form,
     show(state) {
       judge = state.judge;
       choice.show(judge);
       start.disabled = !judge;
-      const { settings, depth: deep } = { ...AT_FIRST, ...state.pool };
-      const rest = new Set((Array.isArray(settings) ? settings : []).map((each) => JSON.stringify(each)));
-      for (const preset of presets) preset.box.checked = rest.delete(JSON.stringify(preset.settings));
-      others.value = [...rest].join("\n");
-      depth.value = deep;
-      if (document.activeElement !== query) query.value = state.query;
+      if (JSON.stringify(state.pool) !== shownPool) showPool(state.pool);
+      if (state.query !== shownQuery) query.value = state.query;
+      shownPool = JSON.stringify(state.pool);
+      shownQuery = state.query;
     },
   };
 }
