@@ -70,12 +70,16 @@ class SearchSettings:
     def find(
         self, retriever: Retriever, collection: str, query: str, max_results: int
     ) -> list[Hit]:
-        """The hits of a query, of each document its best chunk, unless the settings say otherwise.
+        """The hits of a query, best first."""
+        given = self.search_arguments()
+        return retriever.search(collection, query, max_results=max_results, **given)
+
+    def search_arguments(self) -> dict[str, Any]:
+        """The arguments with one chunk of each document, unless they say otherwise.
 
         Judgements are of documents, so that several chunks of one would take the places of others.
         """
-        arguments = {"per_document": 1, **self.arguments}
-        return retriever.search(collection, query, max_results=max_results, **arguments)
+        return {"per_document": 1, **self.arguments}
 
 
 def _object(text: str, given: str) -> dict[str, Any]:

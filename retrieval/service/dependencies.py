@@ -112,6 +112,8 @@ OpenRetriever = Annotated[AsyncRetriever, Depends(_retriever)]
 Reading = Annotated[AsyncRetriever, Depends(_reading)]
 Writing = Annotated[AsyncRetriever, Depends(_writing)]
 Administering = Annotated[AsyncRetriever, Depends(_administering)]
+# for what is kept with the name of its key
+AskingKey = Annotated[ApiKey | None, Depends(_key)]
 # for routes that name collections elsewhere than in their path, or list them
 Granted = Annotated[Grants, Depends(_grants)]
 CollectionName = Annotated[str, Path(description="The collection's name.", examples=["handbook"])]

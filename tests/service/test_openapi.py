@@ -34,6 +34,18 @@ OPERATIONS = {
     "more_like_this": "POST /v1/collections/{name}/more_like_this",
     "passages": "POST /v1/collections/{name}/passages",
     "answer": "POST /v1/collections/{name}/answer",
+    "list_golden_sets": "GET /v1/collections/{name}/golden-sets",
+    "create_golden_set": "POST /v1/collections/{name}/golden-sets",
+    "get_golden_set": "GET /v1/collections/{name}/golden-sets/{golden_set}",
+    "drop_golden_set": "DELETE /v1/collections/{name}/golden-sets/{golden_set}",
+    "list_golden_queries": "GET /v1/collections/{name}/golden-sets/{golden_set}/queries",
+    "put_golden_queries": "PUT /v1/collections/{name}/golden-sets/{golden_set}/queries",
+    "delete_golden_query": (
+        "DELETE /v1/collections/{name}/golden-sets/{golden_set}/queries/{query_key}"
+    ),
+    "list_judgements": "GET /v1/collections/{name}/golden-sets/{golden_set}/judgements",
+    "put_judgements": "PUT /v1/collections/{name}/golden-sets/{golden_set}/judgements",
+    "pool": "POST /v1/collections/{name}/golden-sets/{golden_set}/pool",
     "embed": "POST /v1/embeddings",
     "list_spaces": "GET /v1/collections/{name}/spaces",
     "create_space": "POST /v1/collections/{name}/spaces",

@@ -11,7 +11,7 @@ const BLANK_LINES = /\n\s*\n/g;
 export function drawnHit(hit, { rank, best, note = null, compact = false, onFilter = null }) {
   const link = href({ view: "document", document: hit.document_key, chunk: hit.chunk_id });
   return element(
-    "li", { class: "hit", "data-chunk": hit.chunk_id },
+    "li", { class: "hit", "data-chunk": hit.chunk_id, "data-document": hit.document_key },
     element(
       "div", { class: "hit-head" },
       element("span", { class: "rank", "aria-label": `Rank ${rank}`, text: rank }),

@@ -5,6 +5,7 @@ import { drawnExplanation, explain } from "./explain.js";
 import { countMatches, drawnFacets, facetKeys } from "./facets.js";
 import { createFilter } from "./filter.js";
 import { count, milliseconds } from "./format.js";
+import { createJudging } from "./judging.js";
 import { drawnHit, largestScore } from "./results.js";
 import { search } from "./searching.js";
 import { createSettings } from "./settings.js";
@@ -32,11 +33,12 @@ export function createSearch(context) {
   );
   const head = element("div", { class: "results-head" });
   const results = element("div", { class: "results" });
+  const judging = createJudging({ results, context });
   const explanation = element("details", { class: "explain", ontoggle: () => explanation.open && explained() });
   const pages = element("nav", { class: "pages", "aria-label": "Pages of results" });
   const made = element(
     "div", { class: "view search-view" },
-    form, element("div", { class: "columns" }, side, element("section", { class: "main-column", "aria-label": "Results" }, head, explanation, results, pages)),
+    form, element("div", { class: "columns" }, side, element("section", { class: "main-column", "aria-label": "Results" }, judging.element, head, explanation, results, pages)),
   );
   let running = null;
   let last = null;
@@ -134,6 +136,7 @@ export function createSearch(context) {
     const list = element("ol", { class: "hits" }, hits.map((hit, place) => drawnHit(hit, { rank: offset + place + 1, best, onFilter: filterBy })));
     const nothing = empty("Nothing was found", element("p", { text: state.filter ? "Try it without the filter, or with other words." : "Try other words." }));
     results.replaceChildren(hits.length ? list : nothing);
+    judging.attach(state);
     explanation.hidden = hits.length === 0;
     explanation.replaceChildren(element("summary", { text: "Explain this search" }));
     drawPages(state.page, more);
@@ -177,8 +180,10 @@ export function createSearch(context) {
       settings.show(state.settings);
       settings.allow(context.spaces());
       filter.show(state.filter);
+      judging.show(state);
       drawFilterSummary(state.filter);
       if (identity(state) !== shownFor) refresh();
+      else judging.attach(state);
     },
     /** Shown again after documents or the collection have changed. */
     forget() {
