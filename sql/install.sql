@@ -124,6 +124,11 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir highlight.sql
 \ir estimate_space.sql
 \ir describe_space.sql
+\ir record_evaluation.sql
+\ir list_evaluations.sql
+\ir evaluation_queries.sql
+\ir delete_evaluation.sql
+\ir trim_evaluations.sql
 \ir create_api_key.sql
 \ir list_api_keys.sql
 \ir find_api_key.sql

@@ -20,8 +20,8 @@ begin atomic
     from (values
         ('retrieval_reader', true,
          'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
-         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs '
-         'highlight hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this '
+         'current_tenant diversify document_search estimate_space evaluation_queries explain_keyword_search explain_search facets failed_jobs '
+         'highlight hybrid_search keyword_search late_interaction_search list_collections list_evaluations list_spaces more_like_this '
          'neighbouring_chunks packed_tokens passages recommend recommend_documents sample_chunks semantic_search '
          'sparse_search'),
         ('retrieval_reader', false,
@@ -29,8 +29,8 @@ begin atomic
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
         ('retrieval_writer', true,
          'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
-         'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
-         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
+         'calibrate delete_document delete_documents delete_evaluation enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
+         'put_sparse_embeddings put_token_embeddings record_evaluation tidy_collection trim_embedding_cache trim_evaluations unchanged_chunks written_spaces'),
         ('retrieval_owner', true,
          'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space '
          'drop_metadata_index drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings '

@@ -18,6 +18,8 @@ alter table retrieval.attached_tables enable row level security;
 alter table retrieval.attached_table_failures enable row level security;
 alter table retrieval.embedding_cache enable row level security;
 alter table retrieval.context_cache enable row level security;
+alter table retrieval.evaluations enable row level security;
+alter table retrieval.evaluation_queries enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
 
