@@ -1,6 +1,6 @@
 """Measures ways of searching a collection on queries whose answers are known."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -198,7 +198,7 @@ def _how(
     depth: int,
     seed: int,
     missing: int,
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """What of the measuring decides over its numbers."""
     return {
         "origin": golden.origin,
