@@ -87,12 +87,10 @@ def _print_recorded(recorded: list[RecordedEvaluation]) -> None:
         last = previous(each, recorded)
         names = [name for name in each.context.get("measures", []) if name in each.measures]
         means = ", ".join(f"{name} {each.mean(name):.3f}" for name in names or each.measures)
-        origin = each.context.get("origin")
-        of_origin = f" ({origin})" if origin and origin != "human" else ""
         listed.add_row(
             str(each.evaluation_id),
             f"{each.created_at.astimezone():%Y-%m-%d %H:%M}",
-            Text(golden_set_of(each) + of_origin),
+            Text(golden_set_of(each)),
             Text(each.name),
             str(each.queries),
             Text(means),
@@ -112,8 +110,8 @@ def _show_compared(compared: ComparedEvaluations, json: bool) -> None:
         print_json(asdict(compared))
         return
     runs = (compared.former, compared.latter)
-    names = [f"{each.evaluation_id} ({each.name})" for each in runs]
-    say(f"{names[0]} and {names[1]}, {compared.queries} queries")
+    names = [f"{each.evaluation_id}, {each.name} on {golden_set_of(each)}" for each in runs]
+    say(f"{names[0]}\n{names[1]}\n{compared.queries} queries in both")
     for remark in compared.remarks:
         errors.print(Text(f"note: {remark}"), soft_wrap=True)
     listed = table("measure", *(str(each.evaluation_id) for each in runs), "difference", "p")

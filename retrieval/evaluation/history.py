@@ -215,7 +215,12 @@ def _error(run: RecordedEvaluation, measure: str, end: str) -> float:
 
 
 def golden_set_of(evaluation: RecordedEvaluation) -> str:
-    """What was measured on: a golden set with its version, or judgements that are not stored."""
+    """What was measured on: a golden set with its version, or judgements that are not stored.
+
+    Of queries that people did not ask it says so.
+    """
     if evaluation.golden_set is None:
         return f"judgements {str(evaluation.context.get('judgements'))[:8]}"
-    return f"{evaluation.golden_set} v{evaluation.golden_set_version}"
+    origin = evaluation.context.get("origin")
+    of_origin = f" ({origin})" if origin and origin != "human" else ""
+    return f"{evaluation.golden_set} v{evaluation.golden_set_version}{of_origin}"

@@ -3,15 +3,30 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from command_line import Run
 
-from retrieval import Document, HashingEmbedder, InvalidInput, NotFound, Retriever
-from retrieval.evaluation.evaluate import evaluate
-from retrieval.evaluation.history import compare_evaluations, previous, recorded_evaluations
+from retrieval import (
+    Document,
+    HashingEmbedder,
+    InvalidInput,
+    NotFound,
+    Retriever,
+    SearchSettings,
+    evaluate,
+)
+from retrieval.evaluation.history import (
+    compare_evaluations,
+    golden_set_of,
+    previous,
+    recorded_evaluations,
+)
 from retrieval.evaluation.report import check_report, write_report
-from retrieval.evaluation.search_settings import SearchSettings
+from retrieval.evaluation.report_html import html_report
+from retrieval.evaluation.report_markdown import markdown_report
 from retrieval.golden_sets.judgements import Judgements
 
 ANIMALS = ("ant", "bee", "cat", "dog", "elk", "fox")
@@ -71,6 +86,33 @@ def test_one_query_has_no_interval(retriever: Retriever) -> None:
     assert found.settings[0].measures["RR"].interval is None
     assert found.differences[0].p_value is None
     assert found.settings[0].evaluation_id is None
+
+
+class Synthetic:
+    """Golden sets of a retriever, among them one that was made from the documents."""
+
+    def list(self, collection: str) -> list[Any]:
+        """Summaries."""
+        return [SimpleNamespace(name="made", version=3, origin="synthetic")]
+
+    def judgements(self, collection: str, name: str, version: int) -> Judgements:
+        """Of the newest version."""
+        assert (name, version) == ("made", 3)
+        return JUDGED
+
+
+def test_a_synthetic_golden_set_is_called_so(
+    retriever: Retriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retriever, "golden_sets", Synthetic(), raising=False)
+    found = evaluate(retriever, "c", golden_set="made", settings=[KEYWORD], measures=["AP"])
+    assert found.is_synthetic and found.warnings[0].startswith("the queries are synthetic")
+    for report in (html_report(found), markdown_report(found)):
+        assert "synthetic golden set made, version 3" in report
+    (kept,) = recorded_evaluations(retriever, "c", "made")
+    assert golden_set_of(kept) == "made v3 (synthetic)"
+    with pytest.raises(NotFound, match="golden set default does not exist"):
+        evaluate(retriever, "c")
 
 
 def test_what_cannot_be_measured_is_said_and_not_kept(retriever: Retriever) -> None:
