@@ -63,19 +63,13 @@ def evaluations(
 def _plot(recorded: list[RecordedEvaluation], measure: str | None, path: Path) -> None:
     if not recorded:
         raise InvalidInput("there is no evaluation to draw")
-    drawn = measure or _first_measure(recorded[0])
+    drawn = measure or recorded[0].measured[0]
     if all(each.mean(drawn) is None for each in recorded):
         raise InvalidInput(f"no evaluation has measured {drawn}")
     try:
         plot_evaluations(recorded, drawn, path)
     except OSError as error:
         raise InvalidInput(f"--plot {path} cannot be written ({error.strerror})") from error
-
-
-def _first_measure(evaluation: RecordedEvaluation) -> str:
-    """The first that was asked for; JSON objects do not keep the order of their keys."""
-    named = evaluation.context.get("measures") or sorted(evaluation.measures)
-    return str(named[0])
 
 
 def _print_recorded(recorded: list[RecordedEvaluation]) -> None:
@@ -85,8 +79,7 @@ def _print_recorded(recorded: list[RecordedEvaluation]) -> None:
     listed = table("id", "at", "golden set", "settings", "queries", "measures", "since the last")
     for each in recorded:
         last = previous(each, recorded)
-        names = [name for name in each.context.get("measures", []) if name in each.measures]
-        means = ", ".join(f"{name} {each.mean(name):.3f}" for name in names or each.measures)
+        means = ", ".join(f"{name} {each.mean(name):.3f}" for name in each.measured)
         listed.add_row(
             str(each.evaluation_id),
             f"{each.created_at.astimezone():%Y-%m-%d %H:%M}",
@@ -100,7 +93,7 @@ def _print_recorded(recorded: list[RecordedEvaluation]) -> None:
 
 
 def _since(evaluation: RecordedEvaluation, last: RecordedEvaluation) -> str:
-    name = _first_measure(evaluation)
+    name = evaluation.measured[0]
     now, before = evaluation.mean(name), last.mean(name)
     return "" if now is None or before is None else f"{name} {now - before:+.3f}"
 

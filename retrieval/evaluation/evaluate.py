@@ -65,11 +65,13 @@ def evaluate(
         else given_set(judgements)
     )
     missing, relevant = missing_documents(retriever, collection, golden.judgements)
-    for each in settings:
-        _try(retriever, collection, golden.judgements, each, deep)
+    reranked = corpus["collection_settings"].get("ranking", {}).get("rerank")
+    depths = [each.depth(deep, reranked) for each in settings]
+    for each, own in zip(settings, depths, strict=True):
+        _try(retriever, collection, golden.judgements, each, own)
     results = [
-        _measure(retriever, collection, golden.judgements, each, names, deep, seed, on_progress)
-        for each in settings
+        _measure(retriever, collection, golden.judgements, each, names, own, seed, on_progress)
+        for each, own in zip(settings, depths, strict=True)
     ]
     evaluation = Evaluation(
         collection,

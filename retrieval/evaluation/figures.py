@@ -24,7 +24,8 @@ def measures_figure(evaluation: Evaluation) -> str:
             [each.interval.high - each.mean if each.interval else 0 for each in shown],
         ]
         left = [index - 0.4 + width * (place + 0.5) for index in range(len(shown))]
-        axes.bar(left, means, width * 0.92, yerr=errors, capsize=3, label=plain(result.name))
+        bars = {"yerr": errors, "capsize": 3, "color": f"C{place}", "label": plain(result.name)}
+        axes.bar(left, means, width * 0.92, **bars)
     axes.set_xticks(range(len(evaluation.measures)), evaluation.measures)
     axes.set(ylim=(0, 1), title="means with 95 % intervals")
     _legend(axes)
@@ -38,7 +39,7 @@ def differences_figure(evaluation: Evaluation) -> str | None:
         return None
     name = evaluation.measures[0]
     figure, axes = _figure(8, 3.6)
-    for other in others:
+    for place, other in enumerate(others, 1):  # in the colour that it has elsewhere
         gains = sorted(
             (
                 other.queries[key].measures[name] - first.queries[key].measures[name]
@@ -46,7 +47,8 @@ def differences_figure(evaluation: Evaluation) -> str | None:
             ),
             reverse=True,
         )
-        axes.step(range(1, len(gains) + 1), gains, where="mid", label=plain(other.name))
+        drawn = {"where": "mid", "color": f"C{place}", "label": plain(other.name)}
+        axes.step(range(1, len(gains) + 1), gains, **drawn)
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.set(
         xlabel="queries, by what they gain",

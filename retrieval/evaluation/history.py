@@ -34,6 +34,12 @@ class RecordedEvaluation:
     queries: int
     created_at: datetime
 
+    @property
+    def measured(self) -> list[str]:
+        """The measures in the order in which they were asked for, which JSON does not keep."""
+        asked = [name for name in self.context.get("measures", []) if name in self.measures]
+        return asked or sorted(self.measures)
+
     def mean(self, measure: str) -> float | None:
         """The mean of a measure; None where it was not measured."""
         return self.measures.get(measure, {}).get("mean")
@@ -133,7 +139,7 @@ def compare_evaluations(
             raise NotFound(f"evaluation {each} does not exist in collection {collection}")
     one, two = (query_measures(retriever, collection, each) for each in (former, latter))
     shared = sorted(one.keys() & two.keys())
-    names = [name for name in runs[former].measures if name in runs[latter].measures]
+    names = [name for name in runs[former].measured if name in runs[latter].measures]
     if not shared or not names:
         nothing = "measure" if shared else "query"
         raise InvalidInput(f"evaluations {former} and {latter} have no {nothing} in common")

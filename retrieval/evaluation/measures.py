@@ -24,7 +24,8 @@ def parse_measure(name: str) -> Any:
 
     try:
         measure = ir_measures.parse_measure(name)
-        known = measure.NAME in KNOWN and ir_measures.DefaultPipeline.supports(measure)
+        pipeline: Any = ir_measures.DefaultPipeline
+        known = measure.NAME in KNOWN and pipeline.supports(measure)
     except (NameError, ValueError, SyntaxError, TypeError, AssertionError) as error:
         raise _unknown(name) from error
     cutoff, lowest = measure.params.get("cutoff", 1), measure.params.get("rel", 1)

@@ -74,20 +74,30 @@ class SearchSettings:
         return cls(name if named else path.stem, _object(content, given))
 
     def find(
-        self, retriever: Retriever, collection: str, query: str, max_results: int
+        self, retriever: Retriever, collection: str, query: str, max_results: int, **of_query: Any
     ) -> list[Hit]:
         """The hits of a query, of each document its best chunk, unless the settings say otherwise.
 
         Judgements are of documents, so that several chunks of one would take the places of others.
-        Where hits are reranked there are no more of them than the reranker reads: to ask for more
-        would have it read more than it does for whoever looks at the first ten.
+        `of_query` are arguments that only this query has, such as its embedding.
         """
-        arguments = {"per_document": 1, **self.arguments}
-        if arguments.get("rerank"):
-            read = arguments.get("rerank_candidates") or DEFAULT_CANDIDATES
-            if isinstance(read, int):  # what else it is the search refuses
-                max_results = min(max_results, read)
-        return retriever.search(collection, query, max_results=max_results, **arguments)
+        arguments = {"per_document": 1, **self.arguments, **of_query}
+        return retriever.search(collection, query, max_results=self.depth(max_results), **arguments)
+
+    def depth(self, wanted: int, default: Mapping[str, Any] | None = None) -> int:
+        """How many documents to ask for: where hits are reranked, no more than the reranker reads.
+
+        To ask for more would have it read more than it does for whoever looks at the first ten.
+        `default` is how the collection reranks unless a search says otherwise.
+        """
+        usual, reranked = DEFAULT_CANDIDATES, self.arguments.get("rerank")
+        if reranked is None and default:
+            usual, reranked = default.get("candidates", usual), True
+        if not reranked:
+            return wanted
+        read = self.arguments.get("rerank_candidates") or usual
+        # what is no number the search refuses
+        return min(wanted, read) if isinstance(read, int) else wanted
 
     def as_json(self) -> dict[str, Any]:
         """The arguments as they are stored; a reranker is named by its model."""

@@ -74,6 +74,15 @@ def test_documents_are_found_once_and_no_more_are_reranked_than_usual(
     assert asked.arguments == arguments | expected
 
 
+def test_a_collection_may_rerank_by_itself() -> None:
+    default = {"model": "m", "candidates": 30}
+    assert SearchSettings().depth(100, default) == 30
+    assert SearchSettings().depth(10, default) == 10
+    assert SearchSettings().depth(100, {"model": "m"}) == 50
+    assert SearchSettings("s", {"rerank": False}).depth(100, default) == 100
+    assert SearchSettings("s", {"rerank_candidates": 60}).depth(100, default) == 60
+
+
 def test_arguments_are_kept_as_json() -> None:
     settings = SearchSettings("s", {"legs": {"semantic"}, "rerank": WordOverlapReranker()})
     assert settings.as_json() == {"legs": ["semantic"], "rerank": WordOverlapReranker().model}
