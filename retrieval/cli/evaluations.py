@@ -12,15 +12,14 @@ from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, say, table
 from retrieval.errors import InvalidInput
 from retrieval.evaluation import report_text as said
+from retrieval.evaluation.changes import ComparedEvaluations, compare_evaluations
 from retrieval.evaluation.history import (
-    ComparedEvaluations,
     RecordedEvaluation,
-    compare_evaluations,
     golden_set_of,
-    plot_evaluations,
     previous,
     recorded_evaluations,
 )
+from retrieval.evaluation.history_figure import plot_evaluations
 
 
 def evaluations(

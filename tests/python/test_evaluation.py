@@ -18,12 +18,8 @@ from retrieval import (
     SearchSettings,
     evaluate,
 )
-from retrieval.evaluation.history import (
-    compare_evaluations,
-    golden_set_of,
-    previous,
-    recorded_evaluations,
-)
+from retrieval.evaluation.changes import compare_evaluations
+from retrieval.evaluation.history import golden_set_of, previous, recorded_evaluations
 from retrieval.evaluation.report import check_report, write_report
 from retrieval.evaluation.report_html import html_report
 from retrieval.evaluation.report_markdown import markdown_report
