@@ -133,6 +133,11 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir judgements.sql
 \ir delete_golden_queries.sql
 \ir put_judgements.sql
+\ir record_evaluation.sql
+\ir list_evaluations.sql
+\ir evaluation_queries.sql
+\ir delete_evaluation.sql
+\ir trim_evaluations.sql
 \ir create_api_key.sql
 \ir list_api_keys.sql
 \ir find_api_key.sql

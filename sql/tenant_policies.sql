@@ -21,6 +21,8 @@ alter table retrieval.context_cache enable row level security;
 alter table retrieval.golden_sets enable row level security;
 alter table retrieval.golden_queries enable row level security;
 alter table retrieval.judgements enable row level security;
+alter table retrieval.evaluations enable row level security;
+alter table retrieval.evaluation_queries enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
 

@@ -19,7 +19,7 @@ end;
 $$;
 
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.judgements, retrieval.golden_queries, retrieval.golden_sets,
+drop table retrieval.evaluation_queries, retrieval.evaluations, retrieval.judgements, retrieval.golden_queries, retrieval.golden_sets,
     retrieval.api_key_collections, retrieval.api_keys, retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
     retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
@@ -43,6 +43,13 @@ drop function if exists retrieval.find_api_key;
 drop function if exists retrieval.list_api_keys;
 drop function if exists retrieval._api_key_collections;
 drop function if exists retrieval.create_api_key;
+drop function if exists retrieval.trim_evaluations;
+drop function if exists retrieval.delete_evaluation;
+drop function if exists retrieval.evaluation_queries;
+drop function if exists retrieval._evaluation;
+drop function if exists retrieval.list_evaluations;
+drop function if exists retrieval.record_evaluation;
+drop function if exists retrieval._check_evaluation;
 drop function if exists retrieval.put_judgements;
 drop function if exists retrieval._check_judged_documents;
 drop function if exists retrieval._check_judgements;

@@ -505,6 +505,35 @@ create table retrieval.judgements (
 create unique index judgements_current_index on retrieval.judgements (golden_set_id, query_key, document_key)
     where last_version is null;
 
+-- What ways of searching reached on golden sets; see retrieval.record_evaluation. A golden set is a name and a version: what was
+-- measured on it stays when it is dropped.
+create table retrieval.evaluations (
+    evaluation_id bigint generated always as identity,
+    collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
+    golden_set text,
+    golden_set_version integer,
+    name text not null,
+    settings jsonb not null,
+    context jsonb not null,
+    measures jsonb not null,
+    created_at timestamptz not null default now(),
+    constraint evaluations_pkey primary key (evaluation_id),
+    constraint evaluations_collection_id_fkey foreign key (collection_id) references retrieval.collections on delete cascade,
+    constraint evaluations_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]')
+);
+create index evaluations_collection_id_index on retrieval.evaluations (collection_id, tenant, evaluation_id);
+create table retrieval.evaluation_queries (
+    evaluation_id bigint not null,
+    query_key text not null,
+    query_text text not null,
+    measures jsonb not null,
+    milliseconds double precision,
+    document_keys text[] not null,
+    constraint evaluation_queries_pkey primary key (evaluation_id, query_key),
+    constraint evaluation_queries_evaluation_id_fkey foreign key (evaluation_id) references retrieval.evaluations on delete cascade
+);
+
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
 
@@ -9132,6 +9161,187 @@ comment on function retrieval.put_judgements(text, text, jsonb, text) is
 'Stores judgements in a golden set, each in the place of the one that its query and document had: all of them or none. judgements is an array of {"query_key", "document_key", "grade"}. A grade is a whole number between -10 and 100, and a document is relevant where it is above 0; null takes a judgement back. judge says who judged. Returns the version of the set, which is a new one where something has changed. 22023 for an empty array, an unknown query, a document that is not in the collection, and a pair that is given twice.';
 -- end
 
+-- begin sql/record_evaluation.sql
+-- Evaluations: what one way of searching reached on the queries of a golden set, with everything that it takes to do it again.
+-- A run names its golden set and the version of it; it outlives both.
+
+create or replace function retrieval._check_evaluation(name text, settings jsonb, context jsonb, measures jsonb, queries jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    wrong text;
+begin
+    if coalesce(name, '') !~ '^[^[:cntrl:]]+$' or length(name) > 500 then
+        raise exception 'name must be 1 to 500 characters without a control character, not %', coalesce(quote_literal(name), 'null')
+            using errcode = 'invalid_parameter_value';
+    elsif jsonb_typeof(settings) is distinct from 'object' or jsonb_typeof(context) is distinct from 'object' then
+        raise exception 'settings and context must be objects' using errcode = 'invalid_parameter_value';
+    elsif jsonb_typeof(measures) is distinct from 'object' or measures = '{}' then
+        raise exception 'measures must be an object such as {"nDCG@10": {"mean": 0.5}}' using errcode = 'invalid_parameter_value';
+    elsif jsonb_typeof(queries) is distinct from 'array' or queries = '[]' then
+        raise exception 'queries must be an array that is not empty' using errcode = 'invalid_parameter_value';
+    end if;
+    select m.key into wrong from jsonb_each(measures) m where jsonb_typeof(m.value -> 'mean') is distinct from 'number' limit 1;
+    if found then
+        raise exception 'measures: % has no number under mean', quote_literal(wrong) using errcode = 'invalid_parameter_value';
+    end if;
+    select q.number::text into wrong
+    from jsonb_array_elements(queries) with ordinality q(query, number)
+    where jsonb_typeof(q.query -> 'query_key') is distinct from 'string' or jsonb_typeof(q.query -> 'query_text') is distinct from 'string'
+       or jsonb_typeof(q.query -> 'measures') is distinct from 'object'
+       or coalesce(jsonb_typeof(q.query -> 'milliseconds'), 'null') not in ('null', 'number')
+       or coalesce(jsonb_typeof(q.query -> 'document_keys'), 'array') <> 'array'
+    order by q.number limit 1;
+    if found then
+        raise exception 'queries: number % has no query_key, query_text or measures, or others that are unusable', wrong
+            using errcode = 'invalid_parameter_value';
+    end if;
+    select q.query ->> 'query_key' into wrong
+    from jsonb_array_elements(queries) q(query) group by q.query ->> 'query_key' having count(*) > 1 limit 1;
+    if found then
+        raise exception 'queries: % is there twice', quote_literal(wrong) using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_evaluation(text, jsonb, jsonb, jsonb, jsonb) is '22023 where a part of an evaluation is unusable.';
+
+create or replace function retrieval.record_evaluation(
+    collection text, golden_set text, golden_set_version integer, name text, settings jsonb, context jsonb, measures jsonb, queries jsonb)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    recorded bigint;
+begin
+    perform retrieval._check_evaluation(name, settings, context, measures, queries);
+    insert into retrieval.evaluations (collection_id, golden_set, golden_set_version, name, settings, context, measures)
+    values (owner.collection_id, golden_set, golden_set_version, name, settings, context, measures)
+    returning evaluation_id into recorded;
+    insert into retrieval.evaluation_queries (evaluation_id, query_key, query_text, measures, milliseconds, document_keys)
+    select recorded, q.query_key, q.query_text, q.measures, q.milliseconds, coalesce(q.document_keys, '{}')
+    from jsonb_to_recordset(queries) q(query_key text, query_text text, measures jsonb, milliseconds double precision, document_keys text[]);
+    return recorded;
+end;
+$$;
+
+comment on function retrieval.record_evaluation(text, text, integer, text, jsonb, jsonb, jsonb, jsonb) is
+'Stores what a way of searching reached on a golden set, for the current tenant, and returns its evaluation_id. name and settings: of the way of searching; context: what else it takes to repeat it; measures: {"nDCG@10": {"mean": 0.5, "low": 0.4, "high": 0.6}}; queries: [{"query_key": "q1", "query_text": "…", "measures": {"nDCG@10": 0.5}, "milliseconds": 4.2, "document_keys": ["a", "b"]}], of which the last two may be left out. golden_set and golden_set_version are null where the judgements are not stored; neither need exist. 42704 where there is no such collection, 22023 where a part is unusable; then nothing is stored.';
+-- end
+
+-- begin sql/list_evaluations.sql
+create or replace function retrieval.list_evaluations(
+    collection text, golden_set text default null, max_results integer default 50, evaluation_ids bigint[] default null)
+    returns table (
+        evaluation_id bigint, golden_set_name text, golden_set_version integer, name text, settings jsonb, context jsonb, measures jsonb,
+        queries bigint, created_at timestamptz)
+    language plpgsql stable
+as $$
+#variable_conflict use_column
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+begin
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        select e.evaluation_id, e.golden_set, e.golden_set_version, e.name, e.settings, e.context, e.measures,
+               (select count(*) from retrieval.evaluation_queries q where q.evaluation_id = e.evaluation_id), e.created_at
+        from retrieval.evaluations e
+        where e.collection_id = owner.collection_id and e.tenant = retrieval.current_tenant()
+          and (list_evaluations.golden_set is null or e.golden_set = list_evaluations.golden_set)
+          and (evaluation_ids is null or e.evaluation_id = any (evaluation_ids))
+        order by e.evaluation_id desc
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.list_evaluations(text, text, integer, bigint[]) is
+'The evaluations of a collection that the current tenant has recorded, newest first: those on one golden set where that is named, those with some ids where these are given. queries is how many were measured. No row where there are none; 42704 where there is no such collection.';
+-- end
+
+-- begin sql/evaluation_queries.sql
+create or replace function retrieval._evaluation(owner retrieval.collections, evaluation_id bigint)
+    returns retrieval.evaluations
+    language plpgsql stable
+as $$
+declare
+    recorded retrieval.evaluations;
+begin
+    select * into recorded
+    from retrieval.evaluations e
+    where e.evaluation_id = _evaluation.evaluation_id and e.collection_id = owner.collection_id and e.tenant = retrieval.current_tenant();
+    if not found then
+        raise exception 'evaluation % does not exist in collection %', coalesce(evaluation_id::text, 'null'), quote_ident(owner.name)
+            using errcode = 'undefined_object',
+                  hint = format('Existing evaluations: select evaluation_id, name from retrieval.list_evaluations(%L);', owner.name);
+    end if;
+    return recorded;
+end;
+$$;
+
+comment on function retrieval._evaluation(retrieval.collections, bigint) is
+'The evaluation of that id in a collection, of the current tenant; 42704 where there is none.';
+
+create or replace function retrieval.evaluation_queries(collection text, evaluation_id bigint)
+    returns table (query_key text, query_text text, measures jsonb, milliseconds double precision, document_keys text[])
+    language plpgsql stable
+as $$
+#variable_conflict use_column
+declare
+    recorded constant retrieval.evaluations := retrieval._evaluation(retrieval._collection(collection), evaluation_id);
+begin
+    return query
+        select q.query_key, q.query_text, q.measures, q.milliseconds, q.document_keys
+        from retrieval.evaluation_queries q
+        where q.evaluation_id = recorded.evaluation_id
+        order by q.query_key;
+end;
+$$;
+
+comment on function retrieval.evaluation_queries(text, bigint) is
+'What an evaluation measured of each query, by query_key: the measures, how long the search took, and the first documents that it found. 42704 where the current tenant has recorded no such evaluation in the collection.';
+-- end
+
+-- begin sql/delete_evaluation.sql
+create or replace function retrieval.delete_evaluation(collection text, evaluation_id bigint)
+    returns void
+    language plpgsql
+as $$
+declare
+    recorded constant retrieval.evaluations := retrieval._evaluation(retrieval._collection(collection), evaluation_id);
+begin
+    delete from retrieval.evaluations e where e.evaluation_id = recorded.evaluation_id;
+end;
+$$;
+
+comment on function retrieval.delete_evaluation(text, bigint) is
+'Removes an evaluation with what it measured of each query. 42704 where the current tenant has recorded no such evaluation in the collection.';
+-- end
+
+-- begin sql/trim_evaluations.sql
+create or replace function retrieval.trim_evaluations(collection text, older_than interval)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    removed bigint;
+begin
+    if older_than is null or older_than < interval '0' then
+        raise exception 'older_than must be 0 or more, not %', coalesce(older_than::text, 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    delete from retrieval.evaluations e
+    where e.collection_id = owner.collection_id and e.tenant = retrieval.current_tenant() and e.created_at <= now() - older_than;
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
+comment on function retrieval.trim_evaluations(text, interval) is
+'Removes the evaluations of a collection that the current tenant recorded so long ago, and returns how many. 42704 where there is no such collection.';
+-- end
+
 -- begin sql/create_api_key.sql
 -- Keys to the HTTP service. The secret never gets here: the service's own program makes it, shows it once and gives its hash.
 --
@@ -9309,6 +9519,8 @@ alter table retrieval.context_cache enable row level security;
 alter table retrieval.golden_sets enable row level security;
 alter table retrieval.golden_queries enable row level security;
 alter table retrieval.judgements enable row level security;
+alter table retrieval.evaluations enable row level security;
+alter table retrieval.evaluation_queries enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
 
@@ -9381,26 +9593,26 @@ begin atomic
     from (values
         ('retrieval_reader', true,
          'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
-         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs '
-         'highlight hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this '
-         'neighbouring_chunks packed_tokens passages recommend recommend_documents sample_chunks semantic_search '
-         'sparse_search '
-         'golden_queries judgements list_golden_sets'),
+         'current_tenant diversify document_search estimate_space evaluation_queries explain_keyword_search explain_search '
+         'facets failed_jobs golden_queries highlight hybrid_search judgements keyword_search late_interaction_search '
+         'list_collections list_evaluations list_golden_sets list_spaces more_like_this neighbouring_chunks packed_tokens '
+         'passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
         ('retrieval_writer', true,
-         'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
-         'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
-         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces '
-         'add_golden_query create_golden_set delete_golden_queries drop_golden_set put_golden_queries put_judgements'),
+         'add_document add_golden_query build_index cache_contexts cache_embeddings cache_sparse_embeddings '
+         'cache_token_embeddings cached_contexts calibrate create_golden_set delete_document delete_documents delete_evaluation '
+         'delete_golden_queries drop_golden_set enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
+         'put_golden_queries put_judgements put_sparse_embeddings put_token_embeddings record_evaluation tidy_collection '
+         'trim_embedding_cache trim_evaluations unchanged_chunks written_spaces'),
         ('retrieval_owner', true,
-         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space '
-         'drop_metadata_index drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings '
-         'export_token_embeddings extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks '
-         'list_api_keys measure_recall record_api_key_use refresh_statistics release_jobs resume_space retire_space '
-         'retry_jobs revoke_api_key rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter '
-         'set_ranking set_search_options statistics_drift trim_context_cache unbind_role'),
+         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space drop_metadata_index '
+         'drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings export_token_embeddings '
+         'extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks list_api_keys measure_recall '
+         'record_api_key_use refresh_statistics release_jobs resume_space retire_space retry_jobs revoke_api_key rollback_space '
+         'sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking set_search_options statistics_drift '
+         'trim_context_cache unbind_role'),
         -- those of the caller's table, or of the caller's sessions
         ('retrieval_owner', false,
          'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),

@@ -16,6 +16,8 @@ from retrieval.cli import (
     collections,
     database,
     demo,
+    evaluate,
+    evaluations,
     golden,
     ingest,
     jobs,
@@ -51,6 +53,8 @@ app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(golden.app, name="golden")
 app.command()(calibrate.calibrate)
+app.command()(evaluate.evaluate)
+app.command()(evaluations.evaluations)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)

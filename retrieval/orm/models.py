@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Double,
     FetchedValue,
     ForeignKeyConstraint,
     Identity,
@@ -587,6 +588,50 @@ class Judgement(Base):
     judged_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     first_version: Mapped[int] = mapped_column(Integer)
     last_version: Mapped[int | None] = mapped_column(Integer)
+
+
+class Evaluation(Base):
+    """What one way of searching reached on a golden set, and what it takes to repeat it."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        PrimaryKeyConstraint("evaluation_id"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
+        Index(None, "collection_id", "tenant", "evaluation_id"),
+    )
+
+    evaluation_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
+    golden_set: Mapped[str | None]
+    golden_set_version: Mapped[int | None] = mapped_column(Integer)
+    name: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+    context: Mapped[dict[str, Any]]
+    measures: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class EvaluationQuery(Base):
+    """What an evaluation measured of one query."""
+
+    __tablename__ = "evaluation_queries"
+    __table_args__ = (
+        PrimaryKeyConstraint("evaluation_id", "query_key"),
+        ForeignKeyConstraint(
+            ["evaluation_id"], ["retrieval.evaluations.evaluation_id"], ondelete="cascade"
+        ),
+    )
+
+    evaluation_id: Mapped[int]
+    query_key: Mapped[str]
+    query_text: Mapped[str]
+    measures: Mapped[dict[str, Any]]
+    milliseconds: Mapped[float | None] = mapped_column(Double)
+    document_keys: Mapped[list[str]]
 
 
 class ApiKey(Base):

@@ -25,6 +25,7 @@ SEARCHES = [
     "current_tenant()",
     "diversify('c', %(ids)s, '{1}')",
     "document_search('c', 'wheel', '[1,0]')",
+    "evaluation_queries('c', (select max(evaluation_id) from retrieval.list_evaluations('c')))",
     "explain_keyword_search('c', 'wheel')",
     "explain_search('c', 'wheel', '[1,0]')",
     "facets('c', '{year}', 'wheel')",
@@ -33,6 +34,7 @@ SEARCHES = [
     "keyword_search('c', '\"the wheel\" -brake or whe*', '{\"year\": 2026}')",
     "late_interaction_search('c', '{\"[1,0]\"}', space => 't')",
     "list_collections()",
+    "list_evaluations('c')",
     "list_spaces('c')",
     "more_like_this('c', 'bicycle')",
     "neighbouring_chunks((%(ids)s::bigint[])[1])",
@@ -64,6 +66,7 @@ REFUSED_TO_READERS = [
     "select retrieval.create_collection('d')",
     "select retrieval.create_golden_set('c', 'h')",
     "select retrieval.put_judgements('c', 'g', '[]')",
+    "select retrieval.trim_evaluations('c', '0')",
     "select retrieval.job_chunks('{1}')",
     "select retrieval.cache_embeddings('{}', '{}', '{}')",
     "select retrieval._chunk_count(1)",
@@ -79,6 +82,7 @@ REFUSED_TO_READERS = [
             *("jobs", "finished_jobs", "embedding_cache", "context_cache", "query_adapters"),
             *("chunk_statistics", "lexeme_statistics", "attached_tables"),
             *("attached_table_failures", "golden_sets", "golden_queries", "judgements"),
+            *("evaluations", "evaluation_queries"),
         )
     ),
 ]
@@ -118,10 +122,14 @@ def filled(sql: psycopg.Cursor) -> psycopg.Cursor:
         sql.execute(f"select retrieval.create_space('c', '{space}', 'm', 2, '{kind}')")
         sql.execute(f"select retrieval.{function}('c', '{space}', {IDS}, {embeddings})")
         sql.execute(f"select retrieval.activate_space('c', '{space}')")
+    sql.execute(RECORD)
     return sql
 
 
 IDS = "array(select chunk_id from retrieval.chunks order by 1)"
+RECORD = """select retrieval.record_evaluation(
+                'c', null, null, 'default', '{}', '{}', '{"AP": {"mean": 1}}',
+                '[{"query_key": "q", "query_text": "wheel", "measures": {"AP": 1}}]')"""
 
 
 @pytest.fixture
@@ -250,6 +258,8 @@ def test_a_writer_writes_by_functions(filled: psycopg.Cursor, login: str) -> Non
         [query],
     )
     filled.execute("select retrieval.drop_golden_set('c', 'g')")
+    filled.execute(f"select retrieval.delete_evaluation('c', ({RECORD}))")
+    assert value(filled, "select retrieval.trim_evaluations('c', '0')") == 1
     words = "select document_key from retrieval.keyword_search('c', 'wheel') order by 1"
     assert column(filled, words) == ["bicycle", "cart", "ski", "sledge"]
     assert value(filled, "select retrieval.delete_documents('c', '{ski,sledge}')") == 2
