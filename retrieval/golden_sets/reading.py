@@ -9,6 +9,7 @@ from pathlib import Path
 from retrieval.errors import InvalidInput
 
 GRADE = re.compile(r"-?[0-9]{1,9}")
+_UNSTORABLE = re.compile("[\\0\\ud800-\\udfff]")
 
 Relevance = dict[str, dict[str, int]]
 
@@ -28,6 +29,7 @@ def readable(path: Path) -> Iterator[None]:
 
 def judge(relevance: Relevance, query: str, document: str, grade: int, place: str) -> None:
     """Add a judgement; InvalidInput where the same pair has another grade already."""
+    _check_storable(query + document, place)
     if relevance.setdefault(query, {}).setdefault(document, grade) != grade:
         raise InvalidInput(
             f"{place}: document {document} has another grade for query {query} further up"
@@ -36,5 +38,12 @@ def judge(relevance: Relevance, query: str, document: str, grade: int, place: st
 
 def add_query(texts: dict[str, str], query: str, text: str, place: str) -> None:
     """Add a query; InvalidInput where the same key has another text already."""
+    _check_storable(query + text, place)
     if texts.setdefault(query, text) != text:
         raise InvalidInput(f"{place}: query {query} has another text further up")
+
+
+def _check_storable(text: str, place: str) -> None:
+    """Refuse what no text of PostgreSQL can hold: NUL, and halves of characters."""
+    if _UNSTORABLE.search(text):
+        raise InvalidInput(f"{place}: a character that cannot be stored")

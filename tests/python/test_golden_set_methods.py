@@ -218,6 +218,8 @@ def test_queries_of_the_same_text(
         ("qrels.tsv", "1\tcart\n", "qrels.tsv, line 1: not query id, document key and grade"),
         ("qrels.tsv", "a\tb\tc\n1\tcart\t1\n1\tcart\t2\n", "line 3: document cart has another"),
         ("queries.jsonl", '{"_id": "1", "text": "b"}', "line 2: query 1 has another text"),
+        ("queries.jsonl", r'{"_id": "2", "text": "\u0000"}', "line 2: a character that cannot"),
+        ("queries.jsonl", r'{"_id": "2", "text": "\ud800"}', "line 2: a character that cannot"),
     ],
 )
 def test_wrong_lines_are_named(
