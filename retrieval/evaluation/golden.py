@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from retrieval.errors import InvalidInput, NotFound
 from retrieval.evaluation.measures import answerable
@@ -40,8 +39,7 @@ def given_set(judgements: Judgements) -> GoldenSet:
 
 def stored_set(retriever: Retriever, collection: str, name: str) -> GoldenSet:
     """The newest version of a golden set; NotFound where there is none of the name."""
-    asked: Any = retriever
-    golden_sets = asked.golden_sets
+    golden_sets = retriever.golden_sets
     stored = next((each for each in golden_sets.list(collection) if each.name == name), None)
     if stored is None:
         raise NotFound(f"golden set {name} does not exist in collection {collection}")
