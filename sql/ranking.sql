@@ -15,6 +15,24 @@ $$;
 
 comment on function retrieval._fusion_settings(retrieval.collections, record) is 'What a request is fused by: {"fusion": …, "rrf_k": …}.';
 
+create or replace function retrieval._ranking_candidates(owner retrieval.collections)
+    returns integer
+    language sql immutable
+    return coalesce((owner.settings #>> '{ranking,candidates}')::integer, 100);
+
+comment on function retrieval._ranking_candidates(retrieval.collections) is 'How many candidates each leg contributes where a call does not say.';
+
+-- A search that did not ask for diversity is not refused for want of something to compare chunks in.
+create or replace function retrieval._ranking_mmr_lambda(owner retrieval.collections, space text)
+    returns double precision
+    language sql stable
+    return case when owner.settings #> '{ranking,mmr_lambda}' is not null
+                     and (retrieval._comparing_space(owner, space)).space_id is not null
+                then (owner.settings #>> '{ranking,mmr_lambda}')::double precision end;
+
+comment on function retrieval._ranking_mmr_lambda(retrieval.collections, text) is
+'The diversity of a search that does not say; null where the collection''s ranking does not either, or where it has no dense space to compare chunks in.';
+
 -- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
 -- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
 create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
@@ -48,6 +66,8 @@ begin
     perform retrieval._check_choice('fusion', coalesce(request.fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
     perform retrieval._check_choice('late_interaction', coalesce(request.late_interaction, 'candidates'), array['candidates', 'collection']);
     perform retrieval._check_share('mmr_lambda', coalesce(request.mmr_lambda, 1));
+    perform retrieval._check_bm25_constants(request.k1, request.b);
+    perform retrieval._field_weights(request.field_weights);
     perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
     perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
     perform retrieval._check_leg_candidates(request.leg_candidates, legs);
