@@ -358,11 +358,28 @@ class SearchMethods:
         fusion: str | None = None,
         weights: Mapping[str, float] | None = None,
         rrf_k: int | None = None,
+        candidates: int | None = None,
+        k1: float | None = None,
+        b: float | None = None,
+        mmr_lambda: float | None = None,
+        rerank: Mapping[str, Any] | None = None,
         connection: Caller = None,
     ) -> None:
         """Set how searches of a collection rank unless they say otherwise.
 
-        Without anything that is set, they return to the defaults.
+        All of it is replaced, and without anything that is set they return to the defaults; the
+        weights of fields have a method of their own. `rerank`, {"model": ..., "candidates": 50},
+        is the reranker of searches that do not name one.
         """
-        called = orm.set_ranking(collection, fusion=fusion, weights=weights, rrf_k=rrf_k)
+        called = orm.set_ranking(
+            collection,
+            fusion=fusion,
+            weights=weights,
+            rrf_k=rrf_k,
+            candidates=candidates,
+            k1=k1,
+            b=b,
+            mmr_lambda=mmr_lambda,
+            rerank=rerank,
+        )
         self._drive(written_rows(select(called)), connection)
