@@ -54,6 +54,22 @@ $$;
 comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
 'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
+-- What an explanation says of a leg beyond that: the words are ranked by constants that a call or the collection may have set.
+create or replace function retrieval._leg_constants(owner retrieval.collections, request record, leg text)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    bm25_constants constant double precision[] := retrieval._bm25_constants(owner, request.k1, request.b);
+begin
+    return case when leg = 'keyword' then jsonb_build_object(
+        'k1', bm25_constants[1], 'b', bm25_constants[2], 'field_weights', coalesce(request.field_weights, owner.settings -> 'field_weights', '{}'))
+        else '{}' end;
+end;
+$$;
+
+comment on function retrieval._leg_constants(retrieval.collections, record, text) is 'What the words of a request are ranked by; {} for another leg.';
+
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
     language plpgsql immutable
@@ -126,7 +142,7 @@ begin
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
         is_full := is_full or among is null and request.leg_candidates -> leg.leg is null and cardinality(found_chunks.chunk_ids) >= depth;
-        report := report || (weight || jsonb_build_object(
+        report := report || (weight || retrieval._leg_constants(owner, request, leg.leg) || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
@@ -220,7 +236,7 @@ begin
                       where f.id = any (refined.chunk_ids));
     is_full := found_chunks.is_full;
     explanation := settings || jsonb_build_object(
-        'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
+        'candidates', request.candidates, 'mmr_lambda', request.mmr_lambda, 'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
         'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
 end;
 $$;

@@ -175,6 +175,7 @@ drop function if exists retrieval._refine;
 drop function if exists retrieval._run_legs;
 drop function if exists retrieval._counting_weights;
 drop function if exists retrieval._check_request;
+drop function if exists retrieval._leg_constants;
 drop function if exists retrieval._leg_weight;
 drop function if exists retrieval._ranking_mmr_lambda;
 drop function if exists retrieval._ranking_candidates;

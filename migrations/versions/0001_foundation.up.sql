@@ -4816,6 +4816,22 @@ $$;
 comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
 'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
+-- What an explanation says of a leg beyond that: the words are ranked by constants that a call or the collection may have set.
+create or replace function retrieval._leg_constants(owner retrieval.collections, request record, leg text)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    bm25_constants constant double precision[] := retrieval._bm25_constants(owner, request.k1, request.b);
+begin
+    return case when leg = 'keyword' then jsonb_build_object(
+        'k1', bm25_constants[1], 'b', bm25_constants[2], 'field_weights', coalesce(request.field_weights, owner.settings -> 'field_weights', '{}'))
+        else '{}' end;
+end;
+$$;
+
+comment on function retrieval._leg_constants(retrieval.collections, record, text) is 'What the words of a request are ranked by; {} for another leg.';
+
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
     language plpgsql immutable
@@ -4888,7 +4904,7 @@ begin
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
         is_full := is_full or among is null and request.leg_candidates -> leg.leg is null and cardinality(found_chunks.chunk_ids) >= depth;
-        report := report || (weight || jsonb_build_object(
+        report := report || (weight || retrieval._leg_constants(owner, request, leg.leg) || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
@@ -4982,7 +4998,7 @@ begin
                       where f.id = any (refined.chunk_ids));
     is_full := found_chunks.is_full;
     explanation := settings || jsonb_build_object(
-        'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
+        'candidates', request.candidates, 'mmr_lambda', request.mmr_lambda, 'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
         'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
 end;
 $$;
@@ -5226,7 +5242,7 @@ end;
 $$;
 
 comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer, jsonb, double precision, double precision) is
-'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion, rrf_k, candidates and mmr_lambda (null: none), whether from the call or from the collection; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default), and of the words k1, b and field_weights; fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
 
 create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
     returns jsonb
