@@ -20,6 +20,8 @@ alter table retrieval.embedding_cache enable row level security;
 alter table retrieval.context_cache enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
+alter table retrieval.logged_queries enable row level security;
+alter table retrieval.logged_clicks enable row level security;
 
 drop policy if exists tenant on retrieval.documents;
 create policy tenant on retrieval.documents

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     Text,
+    Uuid,
     bindparam,
     func,
     literal,
@@ -92,6 +93,7 @@ _TYPES: dict[str, Any] = {
     "metadata": JSONB(),
     "metadata_filter": JSONB(),
     "metric": Text(),
+    "minimum_clicks": Integer(),
     "mmr_lambda": Float(),
     "modality": Text(),
     "model": Text(),
@@ -106,12 +108,14 @@ _TYPES: dict[str, Any] = {
     "query_chunk_ids": ARRAY(BigInteger),
     "query_embedding": HALFVEC(),
     "query_embeddings": JSONB(),
+    "query_id": Uuid(as_uuid=False),
     "query_sparse": SPARSEVEC(),
     "query_text": Text(),
     "query_tokens": VectorArray(HALFVEC),
     "reference_time": DateTime(timezone=True),
     "requests_per_minute": Integer(),
     "result_offset": Integer(),
+    "retention": Interval(),
     "retry_after": Interval(),
     "revision": Text(),
     "rrf_k": Integer(),
@@ -121,8 +125,10 @@ _TYPES: dict[str, Any] = {
     "search_effort": Integer(),
     "search_efforts": ARRAY(Integer),
     "search_options": JSONB(),
+    "share": Float(),
     "signature": JSONB(),
     "similarity": Float(),
+    "since": DateTime(timezone=True),
     "source": Text(),
     "space": Text(),
     "start_mark": Text(),
@@ -138,10 +144,14 @@ _TYPES: dict[str, Any] = {
     "title": Text(),
     "token_counts": ARRAY(Integer),
     "type": Text(),
+    "until": DateTime(timezone=True),
     "weights": JSONB(),
     "worker": Text(),
 }
-_OWN_TYPES: dict[tuple[str, str], Any] = {("attach_table", "metadata"): ARRAY(Text)}
+_OWN_TYPES: dict[tuple[str, str], Any] = {
+    ("attach_table", "metadata"): ARRAY(Text),
+    ("forget_queries", "before"): DateTime(timezone=True),
+}
 
 
 class NamedArgument(ColumnElement[Any]):

@@ -34,6 +34,8 @@ SEARCHES = [
     "late_interaction_search('c', '{\"[1,0]\"}', space => 't')",
     "list_collections()",
     "list_spaces('c')",
+    "log_query('c', 'wheel', '{bicycle}')",
+    "log_click(%(query)s, 'bicycle')",
     "more_like_this('c', 'bicycle')",
     "neighbouring_chunks((%(ids)s::bigint[])[1])",
     "packed_tokens('c', %(ids)s, 't')",
