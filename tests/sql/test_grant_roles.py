@@ -13,6 +13,7 @@ PRIVATE = "p.proname ~ '^_'"
 HYBRID = """select document_key from retrieval.hybrid_search(
                 'c', 'wheel', '[1,0]', query_embeddings => '{"s": [1, 0]}', boosts => '[]',
                 duplicate_similarity => 0.9, per_document => 1, mmr_lambda => 0.5)"""
+QUERY = "00000000-0000-4000-8000-000000000000"
 # what a reader finds out without a collection of much content; each returns without an error
 SEARCHES = [
     "adapt_query('c', '[1,0]')",
@@ -34,8 +35,8 @@ SEARCHES = [
     "late_interaction_search('c', '{\"[1,0]\"}', space => 't')",
     "list_collections()",
     "list_spaces('c')",
-    "log_query('c', 'wheel', '{bicycle}')",
-    "log_click(%(query)s, 'bicycle')",
+    f"log_query('c', 'wheel', '{{bicycle}}', query_id => '{QUERY}')",
+    f"log_click('{QUERY}', 'bicycle')",
     "more_like_this('c', 'bicycle')",
     "neighbouring_chunks((%(ids)s::bigint[])[1])",
     "packed_tokens('c', %(ids)s, 't')",
@@ -58,6 +59,8 @@ SEARCHES = [
 ]
 
 REFUSED_TO_READERS = [
+    "select retrieval.query_report('c')",
+    "select retrieval.forget_queries('c')",
     "select retrieval.put_documents('c', '[]')",
     "select retrieval.delete_document('c', 'bicycle')",
     "select retrieval.create_collection('d')",
@@ -75,7 +78,7 @@ REFUSED_TO_READERS = [
         for table in (
             *("jobs", "finished_jobs", "embedding_cache", "context_cache", "query_adapters"),
             *("chunk_statistics", "lexeme_statistics", "attached_tables"),
-            *("attached_table_failures",),
+            *("attached_table_failures", "logged_queries", "logged_clicks"),
         )
     ),
 ]
@@ -86,6 +89,7 @@ REFUSED_TO_WRITERS = [
     "select retrieval.drop_space('c', 's')",
     "select retrieval.claim_jobs('w')",
     "select retrieval.set_ranking('c')",
+    "select retrieval.set_query_logging('c')",
     "select retrieval.import_embeddings('c', 's', 'pg_class', 'relname', 'relname')",
     "select retrieval.attach_table('pg_class', 'c', 'relname', 'relname')",
     "truncate retrieval.documents",
@@ -100,6 +104,7 @@ def filled(sql: psycopg.Cursor) -> psycopg.Cursor:
     """The collection c with two documents and a space of each kind."""
     sql.execute("select retrieval.create_collection(name) from unnest('{c,empty}'::text[]) name")
     sql.execute("select retrieval.index_metadata('c', 'year', 'numeric')")
+    sql.execute("select retrieval.set_query_logging('c')")
     put(
         sql,
         "c",

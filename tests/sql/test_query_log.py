@@ -133,7 +133,11 @@ def test_clicks(opted_in: psycopg.Cursor) -> None:
     assert [click(opted_in, kept, key) for key in ("three", "three", "one")] == [True, False, True]
     assert click(opted_in, later, "four")
     ranks = "select document_key, rank from retrieval.logged_clicks order by rank"
-    assert [tuple(row) for row in opted_in.execute(ranks)] == [("one", 1), ("three", 4), ("four", 5)]
+    assert [tuple(row) for row in opted_in.execute(ranks)] == [
+        ("one", 1),
+        ("three", 4),
+        ("four", 5),
+    ]
     for call, sqlstate, said in (
         (f"'{kept}', 'four'", "22023", "'four' was not shown"),
         (f"'{kept}', null", "22023", "null was not shown"),
