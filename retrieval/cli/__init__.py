@@ -24,6 +24,7 @@ from retrieval.cli import (
     search,
     serve,
     set_chunking,
+    signals,
     spaces,
     worker,
 )
@@ -49,6 +50,7 @@ app.command()(collections.collections)
 app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.command()(calibrate.calibrate)
+app.add_typer(signals.app, name="signals")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)

@@ -74,8 +74,8 @@ def forget_steps(collection: str, before: datetime | None, query: str | None) ->
 
 def report_steps(function: str, kind: type[Result], **arguments: Any) -> Steps[list[Result]]:
     """The rows of a report, as the dataclass that has its columns."""
-    columns = [column(each.name) for each in fields(kind)]  # type: ignore[arg-type]
-    statement: Select[Any] = select(orm.call(function, **arguments).table_valued(*columns))
+    columns = [each.name for each in fields(cast(Any, kind))]
+    statement = select(*orm.call(function, **arguments).table_valued(*columns).c)
     found = yield Read(lambda connection: connection.execute(statement).all())
     return [kind(**row._mapping) for row in found]
 
@@ -84,7 +84,7 @@ def trim_steps() -> Steps[int]:
     """Remove what has been kept for long enough, of all collections; how many queries."""
     removed = 0
     while True:
-        batch = yield from _written(orm.call("trim_query_log", maximum_rows=BATCH))
+        batch: int = yield from _written(orm.call("trim_query_log", maximum_rows=BATCH))
         removed += batch
         if batch < BATCH:
             return removed

@@ -35,7 +35,7 @@ class WrittenSpace:
 
 
 class Chores:
-    """Does what is due for spaces that were written, one after the other; and now and then the rest."""
+    """Does what is due for spaces that were written, one by one, and every hour for the log."""
 
     def __init__(self, connect: Connect, known_spaces: KnownSpaces) -> None:
         self._connect = connect

@@ -4,8 +4,8 @@ import { collectionPath, post } from "./api.js";
 
 export const PAGE_SIZE = 10;
 
-/** The body of a search: what is shown and one hit more, but never beyond the candidates. */
-export function searchBody({ query, filter, settings, page = 1, size = PAGE_SIZE }) {
+/** The body of a search: what is shown and one hit more, but never beyond the candidates. Only what somebody asked is to be logged. */
+export function searchBody({ query, filter, settings, page = 1, size = PAGE_SIZE, log = false }) {
   const offset = (page - 1) * size;
   const depth = settings.rerank ? settings.rerank_candidates ?? 50 : settings.candidates ?? 100;
   return {
@@ -16,12 +16,18 @@ export function searchBody({ query, filter, settings, page = 1, size = PAGE_SIZE
     result_offset: offset,
     max_results: Math.max(1, Math.min(size + 1, depth - offset)),
     highlight: true,
+    log,
   };
 }
 
 export async function search(collection, wanted, signal) {
   const size = wanted.size ?? PAGE_SIZE;
   const body = searchBody(wanted);
-  const { hits } = await post(collectionPath(collection, "/search"), body, { signal });
-  return { hits: hits.slice(0, size), more: hits.length > size, offset: body.result_offset, body };
+  const { hits, query_id: queryId } = await post(collectionPath(collection, "/search"), body, { signal });
+  return { hits: hits.slice(0, size), more: hits.length > size, offset: body.result_offset, body, queryId };
+}
+
+/** Tells that a document was opened. Nobody is bothered where that fails. */
+export function opened(collection, queryId, documentKey) {
+  post(collectionPath(collection, "/clicks"), { query_id: queryId, document_key: documentKey }).catch(() => {});
 }

@@ -13,6 +13,7 @@ from retrieval.service.routes import (
     map,
     page,
     search,
+    signals,
     spaces,
 )
 
@@ -24,6 +25,7 @@ routers = [
     files.router,
     chunks.router,
     search.router,
+    signals.router,
     map.router,
     embeddings.router,
     spaces.router,
