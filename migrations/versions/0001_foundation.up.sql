@@ -9023,7 +9023,7 @@ begin atomic
         select c.query_id, (array_agg(c.rank order by c.clicked_at, c.rank))[1] as first_rank
         from logged l join retrieval.logged_clicks c using (query_id)
         group by c.query_id)
-    select count(*), count(distinct retrieval._normalised_query(l.query_text)),
+    select count(*), count(distinct retrieval._normalised_query(l.query_text) collate "C"),
            count(*) filter (where l.is_empty and not l.is_later_page),
            count(*) filter (where l.is_empty and not l.is_later_page) / nullif(count(*), 0)::double precision,
            count(c.query_id),

@@ -71,9 +71,13 @@ class SignalMethods:
         Where the collection's queries are not logged, nothing is kept and None is returned.
         `details` may say `milliseconds`, `result_offset` and `settings`, under which queries are
         compared by their scores: a reranker's where there is one, else the semantic similarity,
-        else the score. `query_id` is a new UUID of the caller's.
+        else the score. `query_id` is a new UUID of the caller's. Without a `connection` the
+        transaction does not wait for the disk: what is logged in the moment before the server
+        crashes may be lost.
         """
-        steps = log_query_steps(collection, query, hits, details, query_id)
+        steps = log_query_steps(
+            collection, query, hits, details, query_id, own_transaction=connection is None
+        )
         return self._drive(steps, connection)
 
     def log_click(
@@ -89,7 +93,10 @@ class SignalMethods:
         NotFound where the query is unknown or its retention has passed, InvalidInput where the
         document was not shown.
         """
-        return self._drive(log_click_steps(query_id, document_key, collection), connection)
+        steps = log_click_steps(
+            query_id, document_key, collection, own_transaction=connection is None
+        )
+        return self._drive(steps, connection)
 
     def forget_queries(
         self,

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import null, select
+from sqlalchemy import func, null, select
 
 from retrieval import orm
 from retrieval.loading.normalise import normalise_text
@@ -41,6 +41,8 @@ def log_query_steps(
     hits: "Sequence[Hit | DocumentHit]",
     details: Mapping[str, Any] | None,
     query_id: str | None,
+    *,
+    own_transaction: bool,
 ) -> Steps[str | None]:
     """Log a query with what was shown; its id."""
     keys, scores, scored_by = shown(hits)
@@ -53,16 +55,18 @@ def log_query_steps(
         details=told(details, scored_by),
         query_id=query_id,
     )
-    logged = yield from _written(called)
+    logged = yield from _logged(called, own_transaction)
     return None if logged is None else str(logged)
 
 
-def log_click_steps(query_id: str, document_key: str, collection: str | None) -> Steps[bool]:
+def log_click_steps(
+    query_id: str, document_key: str, collection: str | None, *, own_transaction: bool
+) -> Steps[bool]:
     """Log a click; whether it is new."""
     called = orm.call(
         "log_click", query_id=query_id, document_key=document_key, collection=collection
     )
-    return bool((yield from _written(called)))
+    return bool((yield from _logged(called, own_transaction)))
 
 
 def forget_steps(collection: str, before: datetime | None, query: str | None) -> Steps[int]:
@@ -88,6 +92,15 @@ def trim_steps() -> Steps[int]:
         removed += batch
         if batch < BATCH:
             return removed
+
+
+def _logged(called: Any, own_transaction: bool) -> Steps[Any]:
+    """Without waiting for the disk, which a line of a log is not worth; the caller's own rows are."""
+    if not own_transaction:
+        return (yield from _written(called))
+    no_wait = func.set_config("synchronous_commit", "off", True)
+    row = yield Query(lambda connection: connection.execute(select(no_wait, called)).one())
+    return row[1]
 
 
 def _written(called: Any) -> Steps[Any]:
