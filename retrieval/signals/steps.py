@@ -95,7 +95,7 @@ def trim_steps() -> Steps[int]:
 
 
 def _logged(called: Any, own_transaction: bool) -> Steps[Any]:
-    """Without waiting for the disk, which a line of a log is not worth; the caller's own rows are."""
+    """Without waiting for the disk, which a line of a log is not worth; a caller may differ."""
     if not own_transaction:
         return (yield from _written(called))
     no_wait = func.set_config("synchronous_commit", "off", True)
