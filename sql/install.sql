@@ -143,6 +143,16 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir find_api_key.sql
 \ir revoke_api_key.sql
 \ir record_api_key_use.sql
+\ir set_query_logging.sql
+\ir log_query.sql
+\ir log_click.sql
+\ir trim_query_log.sql
+\ir query_report.sql
+\ir zero_result_queries.sql
+\ir low_score_queries.sql
+\ir query_clicks.sql
+\ir click_judgements.sql
+\ir forget_queries.sql
 \ir tenant_policies.sql
 \ir permissions.sql
 \ir grant_roles.sql

@@ -25,6 +25,8 @@ alter table retrieval.evaluations enable row level security;
 alter table retrieval.evaluation_queries enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
+alter table retrieval.logged_queries enable row level security;
+alter table retrieval.logged_clicks enable row level security;
 
 drop policy if exists tenant on retrieval.documents;
 create policy tenant on retrieval.documents

@@ -19,7 +19,7 @@ end;
 $$;
 
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.evaluation_queries, retrieval.evaluations, retrieval.judgements, retrieval.golden_queries, retrieval.golden_sets,
+drop table retrieval.logged_clicks, retrieval.logged_queries, retrieval.evaluation_queries, retrieval.evaluations, retrieval.judgements, retrieval.golden_queries, retrieval.golden_sets,
     retrieval.api_key_collections, retrieval.api_keys, retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
     retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
@@ -37,6 +37,22 @@ drop function if exists retrieval._grant_functions;
 drop function if exists retrieval._join_role;
 drop function if exists retrieval._create_role;
 drop function if exists retrieval._permissions;
+drop function if exists retrieval.forget_queries;
+drop function if exists retrieval.click_judgements;
+drop function if exists retrieval.query_clicks;
+drop function if exists retrieval.low_score_queries;
+drop function if exists retrieval.zero_result_queries;
+drop function if exists retrieval.query_report;
+drop function if exists retrieval._logged;
+drop function if exists retrieval._normalised_query;
+drop function if exists retrieval.trim_query_log;
+drop function if exists retrieval.log_click;
+drop function if exists retrieval.log_query;
+drop function if exists retrieval._check_shown;
+drop function if exists retrieval._check_query_details;
+drop function if exists retrieval.set_query_logging;
+drop function if exists retrieval._logs_queries;
+drop function if exists retrieval._query_retention;
 drop function if exists retrieval.record_api_key_use;
 drop function if exists retrieval.revoke_api_key;
 drop function if exists retrieval.find_api_key;

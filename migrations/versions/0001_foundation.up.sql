@@ -534,6 +534,35 @@ create table retrieval.evaluation_queries (
     constraint evaluation_queries_evaluation_id_fkey foreign key (evaluation_id) references retrieval.evaluations on delete cascade
 );
 
+-- What was asked, where a collection has opted in; see retrieval.set_query_logging. Written at the end and removed at the beginning of
+-- the index by time, in batches: that needs no partitions up to some tens of millions of rows.
+create table retrieval.logged_queries (
+    query_id uuid not null default gen_random_uuid(),
+    collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
+    query_text text not null,
+    document_keys text[] not null,
+    result_count integer not null,
+    top_score double precision,
+    details jsonb not null default '{}',
+    logged_at timestamptz not null default now(),
+    constraint logged_queries_pkey primary key (query_id),
+    constraint logged_queries_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade,
+    constraint logged_queries_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'),
+    constraint logged_queries_details_check check (jsonb_typeof(details) = 'object')
+);
+create index logged_queries_collection_id_index on retrieval.logged_queries (collection_id, logged_at);
+create table retrieval.logged_clicks (
+    query_id uuid not null,
+    document_key text not null,
+    rank integer not null,
+    clicked_at timestamptz not null default now(),
+    constraint logged_clicks_pkey primary key (query_id, document_key),
+    constraint logged_clicks_query_id_fkey foreign key (query_id) references retrieval.logged_queries on delete cascade,
+    constraint logged_clicks_rank_check check (rank >= 1)
+);
+
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
 
@@ -5928,7 +5957,7 @@ create or replace function retrieval.collection_settings(collection text)
     return (retrieval._collection(collection)).settings;
 
 comment on function retrieval.collection_settings(text) is
-'The settings of a collection: what set_ranking, set_chunking and set_field_weights have set for all, and the calibration of the current tenant (see calibrate). 42704 where there is no such collection.';
+'The settings of a collection: what set_ranking, set_chunking, set_field_weights and set_query_logging have set for all, and the calibration of the current tenant (see calibrate). 42704 where there is no such collection.';
 -- end
 
 -- begin sql/count_matches.sql
@@ -9641,6 +9670,410 @@ comment on function retrieval.record_api_key_use(text) is
 -- end
 
 
+-- begin sql/set_query_logging.sql
+-- Whether what is asked of a collection is kept, and for how long. Nothing is until somebody who may set it has said so: what people
+-- search for is about them.
+--
+-- Logging that is off still has its retention, so that what was logged goes when it was said to go.
+
+create or replace function retrieval._query_retention(collection retrieval.collections)
+    returns interval
+    language sql stable
+    return (collection.settings #>> '{query_logging,retention}')::interval;
+
+comment on function retrieval._query_retention(retrieval.collections) is
+'How long logged queries of a collection are kept; null where none were ever to be logged.';
+
+create or replace function retrieval._logs_queries(collection retrieval.collections)
+    returns boolean
+    language sql stable
+    return coalesce((collection.settings #>> '{query_logging,enabled}')::boolean, false);
+
+comment on function retrieval._logs_queries(retrieval.collections) is 'Whether queries of a collection are logged.';
+
+create or replace function retrieval.set_query_logging(collection text, retention interval default '90 days')
+    returns void
+    language plpgsql
+    set intervalstyle = 'postgres'
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+begin
+    if retention <= '0' or retention > '10 years' then
+        raise exception 'retention must be more than 0 and at most 10 years, not %', retention using errcode = 'invalid_parameter_value';
+    end if;
+    update retrieval.collections c
+    set settings = case when retention is not null
+                            then c.settings || jsonb_build_object('query_logging', jsonb_build_object('enabled', true, 'retention', retention::text))
+                        when c.settings ? 'query_logging' then jsonb_set(c.settings, '{query_logging,enabled}', 'false')
+                        else c.settings end
+    where c.collection_id = target.collection_id;
+end;
+$$;
+
+comment on function retrieval.set_query_logging(text, interval) is
+'Lets log_query and log_click keep what is asked of a collection and opened from it, for so long; each tenant has a log of its own. A shorter retention holds for what is there already. A retention of null turns it off: nothing more is kept, and what was logged stays until its retention has passed, unless forget_queries removes it.';
+-- end
+
+-- begin sql/log_query.sql
+-- One query as it was answered. Readers call it: it is they who search. It writes nothing but a row of the caller's own tenant,
+-- and only where the collection's owner has turned that on, so it needs no right of a writer.
+
+create or replace function retrieval._check_query_details(details jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if details is null or jsonb_typeof(details) <> 'object' then
+        raise exception 'details must be an object such as {"milliseconds": 12, "settings": {"fusion": "rrf"}}' using errcode = 'invalid_parameter_value';
+    elsif octet_length(details::text) > 20000 then
+        raise exception 'details must have at most 20000 bytes as text, not %', octet_length(details::text) using errcode = 'invalid_parameter_value';
+    elsif details ? 'milliseconds' and (jsonb_typeof(details -> 'milliseconds') <> 'number' or (details -> 'milliseconds')::numeric not between 0 and 1e9) then
+        raise exception 'details: milliseconds must be a number from 0 to 1000000000, not %', details -> 'milliseconds' using errcode = 'invalid_parameter_value';
+    elsif details ? 'result_offset' and (details ->> 'result_offset') !~ '^\d{1,5}$' then
+        raise exception 'details: result_offset must be a whole number from 0 to 99999, not %', details -> 'result_offset' using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_query_details(jsonb) is '22023 where what is told of a query cannot be kept.';
+
+create or replace function retrieval._check_shown(document_keys text[], scores double precision[])
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if document_keys is null or array_position(document_keys, null) is not null then
+        raise exception 'document_keys must name the documents that were shown, and be {} where none were' using errcode = 'invalid_parameter_value';
+    elsif cardinality(scores) <> cardinality(document_keys) then
+        raise exception 'scores: % for % document_keys', cardinality(scores), cardinality(document_keys) using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_shown(text[], double precision[]) is '22023 where documents that were shown lack a key, or scores do not belong to them.';
+
+create or replace function retrieval.log_query(
+    collection text,
+    query_text text,
+    document_keys text[],
+    scores double precision[] default null,
+    details jsonb default '{}',
+    query_id uuid default null)
+    returns uuid
+    language plpgsql
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+    logged_id constant uuid := coalesce(query_id, gen_random_uuid());
+begin
+    if query_text is null then
+        raise exception 'query_text must not be null' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_shown(document_keys, scores);
+    perform retrieval._check_query_details(details);
+    if not retrieval._logs_queries(target) then
+        return null;
+    end if;
+    insert into retrieval.logged_queries (query_id, collection_id, query_text, document_keys, result_count, top_score, details)
+    values (logged_id, target.collection_id, left(query_text, 2000), document_keys[:1000], cardinality(document_keys),
+            -- without what is no number, which would be above all others
+            (select max(s) from unnest(scores) s where s between -1e300 and 1e300), details);
+    return logged_id;
+end;
+$$;
+
+comment on function retrieval.log_query(text, text, text[], double precision[], jsonb, uuid) is
+'Keeps a query with the keys of the documents that were shown, best first (a document as often as chunks of it were), and returns the id that log_click takes; query_id where one is given, which must be new. Where the collection''s queries are not logged (see set_query_logging) nothing is kept and null is returned, so a program may always call it. scores belong to the keys, null for none; the highest is kept. details are the caller''s own, but for milliseconds (how long the search took), result_offset (how many hits are on the pages before) and settings (anything: scores are compared where it is the same). Of a query the first 2000 characters are kept, of the keys the first 1000. Not in a read-only transaction. 42704 where there is no such collection, 22023 for what cannot be kept.';
+-- end
+
+-- begin sql/log_click.sql
+-- A document that somebody opened from the answer to a query; for readers, as log_query is.
+create or replace function retrieval.log_click(query_id uuid, document_key text, collection text default null)
+    returns boolean
+    language plpgsql
+as $$
+declare
+    asked record;
+    place integer;
+begin
+    select q.document_keys, coalesce((q.details ->> 'result_offset')::integer, 0) as before, retrieval._logs_queries(c) as is_on into asked
+    from retrieval.logged_queries q
+    join retrieval.collections c on c.collection_id = q.collection_id
+    where q.query_id = log_click.query_id and q.tenant = retrieval.current_tenant()
+      and q.logged_at > now() - retrieval._query_retention(c)
+      and c.name = coalesce(log_click.collection, c.name);
+    if not found then
+        raise exception 'no logged query has this id, or its retention has passed' using errcode = 'undefined_object';
+    end if;
+    place := array_position(asked.document_keys, document_key);
+    if place is null then
+        raise exception 'document % was not shown for this query', coalesce(quote_literal(document_key), 'null') using errcode = 'invalid_parameter_value';
+    elsif not asked.is_on then
+        return false;
+    end if;
+    insert into retrieval.logged_clicks (query_id, document_key, rank)
+    values (log_click.query_id, log_click.document_key, asked.before + place)
+    on conflict on constraint logged_clicks_pkey do nothing;
+    return found;
+end;
+$$;
+
+comment on function retrieval.log_click(uuid, text, text) is
+'Keeps that a document was opened from the answer to a logged query, with its rank there, the first one where several of its chunks were shown. true where that is new; false where it was known, or where the collection''s queries are not logged any more. With a collection, the query must be one of it. 42704 where the current tenant has no such query or its retention has passed, 22023 where the document was not shown.';
+-- end
+
+-- begin sql/trim_query_log.sql
+-- A batch at a time, so that no transaction is long and nobody waits; two at once take different rows.
+create or replace function retrieval.trim_query_log(maximum_rows integer default 10000)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    removed bigint;
+begin
+    perform retrieval._check_count('maximum_rows', maximum_rows, 1000000);
+    with expired as (
+        select e.query_id
+        from retrieval.collections c
+        cross join lateral (
+            select q.query_id from retrieval.logged_queries q
+            where q.collection_id = c.collection_id and q.logged_at <= now() - retrieval._query_retention(c)
+            order by q.logged_at limit maximum_rows
+            for update skip locked) e
+        where c.settings ? 'query_logging'
+        limit maximum_rows)
+    delete from retrieval.logged_queries q using expired e where q.query_id = e.query_id;
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
+comment on function retrieval.trim_query_log(integer) is
+'Removes logged queries whose retention has passed, with their clicks, of every collection and tenant, the oldest first, and returns how many; fewer than maximum_rows means that none are left. Workers call it every hour. Reports and log_click pass such queries over, removed or not.';
+-- end
+
+-- begin sql/query_report.sql
+-- What the log of queries says; for writers, and of the current tenant alone: what people asked is not for everybody who may search.
+
+create or replace function retrieval._normalised_query(query_text text)
+    returns text
+    language sql immutable parallel safe
+    return btrim(regexp_replace(lower(normalize(query_text, nfkc)), '\s+', ' ', 'g'));
+
+comment on function retrieval._normalised_query(text) is 'What queries have in common that differ in case, width and blanks only.';
+
+-- Inlined into its callers.
+create or replace function retrieval._logged(collection text, since timestamptz, until timestamptz)
+    returns setof retrieval.logged_queries
+    language sql stable
+begin atomic
+    select q.*
+    from retrieval.logged_queries q
+    where q.collection_id = (select (retrieval._collection(_logged.collection)).collection_id)
+      and q.tenant = (select retrieval.current_tenant())
+      and q.logged_at > (select now() - retrieval._query_retention(retrieval._collection(_logged.collection)))
+      and q.logged_at >= coalesce(since, '-infinity') and q.logged_at < coalesce(until, 'infinity');
+end;
+
+comment on function retrieval._logged(text, timestamptz, timestamptz) is
+'The current tenant''s logged queries of a time, without those whose retention has passed; 42704 where there is no such collection.';
+
+-- Of the clicks after a query the first tells whether what people wanted stood on top.
+create or replace function retrieval.query_report(collection text, since timestamptz default null, until timestamptz default null)
+    returns table (
+        queries bigint, distinct_queries bigint, zero_results bigint, zero_result_share double precision, clicked_queries bigint,
+        click_through_rate double precision, mean_reciprocal_rank double precision, milliseconds_p50 double precision,
+        milliseconds_p95 double precision)
+    language sql stable
+begin atomic
+    with logged as (
+        select q.query_id, q.query_text, q.result_count = 0 as is_empty, q.details ? 'result_offset' and q.details ->> 'result_offset' <> '0' as is_later_page,
+               (q.details ->> 'milliseconds')::double precision as milliseconds
+        from retrieval._logged(query_report.collection, since, until) q),
+    clicked as (
+        select c.query_id, (array_agg(c.rank order by c.clicked_at, c.rank))[1] as first_rank
+        from logged l join retrieval.logged_clicks c using (query_id)
+        group by c.query_id)
+    select count(*), count(distinct retrieval._normalised_query(l.query_text) collate "C"),
+           count(*) filter (where l.is_empty and not l.is_later_page),
+           count(*) filter (where l.is_empty and not l.is_later_page) / nullif(count(*), 0)::double precision,
+           count(c.query_id),
+           count(c.query_id) / nullif(count(*) filter (where not l.is_empty), 0)::double precision,
+           avg(1 / c.first_rank::double precision),
+           percentile_cont(0.5) within group (order by l.milliseconds),
+           percentile_cont(0.95) within group (order by l.milliseconds)
+    from logged l left join clicked c using (query_id);
+end;
+
+comment on function retrieval.query_report(text, timestamptz, timestamptz) is
+'One row of what the current tenant asked of a collection, since (inclusive) and until (exclusive), without them as far as the log goes back: how many queries, how many different ones but for case and blanks, how many found nothing and the share of these, how many were followed by a click, the share of these among the queries that found something, the mean of 1 / rank of the first click over the queries that have one, and how long half and 95 % of the searches took at most, where that was logged. A later page is a query of its own, but none without results. Shares and means of nothing are null. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/zero_result_queries.sql
+create or replace function retrieval.zero_result_queries(
+    collection text, since timestamptz default null, until timestamptz default null, max_results integer default 100)
+    returns table (query_text text, queries bigint, last_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        select retrieval._normalised_query(q.query_text), count(*), max(q.logged_at)
+        from retrieval._logged(zero_result_queries.collection, since, until) q
+        where q.result_count = 0 and coalesce(q.details ->> 'result_offset', '0') = '0'
+        group by 1
+        order by 2 desc, 3 desc, 1
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.zero_result_queries(text, timestamptz, timestamptz, integer) is
+'What the current tenant asked a collection for and did not find at all: the query in small letters, how often that happened and when last; the most frequent first, then the latest. What is only empty behind the last page is not among them. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/low_score_queries.sql
+-- Scores are compared with those of other queries that were asked under the same settings, by their place among them: fused scores,
+-- BM25 and similarities have scales of their own, and what is low on one is a matter of what the others have. Each query counts once,
+-- however often it was asked. Fewer than ten of them are no distribution.
+create or replace function retrieval.low_score_queries(
+    collection text, share double precision default 0.1, since timestamptz default null, until timestamptz default null,
+    max_results integer default 100)
+    returns table (query_text text, queries bigint, top_score double precision, percentile double precision, settings jsonb, last_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    if share is null or share <= 0 or share > 1 then
+        raise exception 'share must be more than 0 and at most 1, not %', coalesce(share::text, 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        with asked as (
+            select retrieval._normalised_query(q.query_text) as query_text, q.details -> 'settings' as settings,
+                   count(*) as queries, avg(q.top_score) as top_score, max(q.logged_at) as last_at
+            from retrieval._logged(low_score_queries.collection, since, until) q
+            where q.top_score is not null and coalesce(q.details ->> 'result_offset', '0') = '0'
+            group by 1, 2),
+        ranked as (
+            select a.*, cume_dist() over (partition by a.settings order by a.top_score) as percentile,
+                   count(*) over (partition by a.settings) as compared
+            from asked a)
+        select r.query_text, r.queries, r.top_score, r.percentile, r.settings, r.last_at
+        from ranked r
+        where r.percentile <= share and r.compared >= 10
+        order by r.percentile, r.queries desc, r.query_text
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.low_score_queries(text, double precision, timestamptz, timestamptz, integer) is
+'What the current tenant asked a collection for and found badly, by scores: queries whose best score, the mean over the times that they were asked, is among the lowest share of all queries under the same settings (the settings in the details of log_query). percentile is the share of those queries whose score is no higher; the lowest first, then the more frequent. Settings with fewer than ten different queries are left out: there is nothing to compare with. 42704 where there is no such collection, 22023 for a share outside of 0 to 1.';
+-- end
+
+-- begin sql/query_clicks.sql
+create or replace function retrieval.query_clicks(
+    collection text, since timestamptz default null, until timestamptz default null, max_results integer default 100)
+    returns table (
+        query_text text, queries bigint, clicked_queries bigint, clicks bigint, click_through_rate double precision,
+        mean_reciprocal_rank double precision, last_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        with logged as (
+            select q.query_id, q.query_text, q.logged_at
+            from retrieval._logged(query_clicks.collection, since, until) q
+            where q.result_count > 0),
+        clicked as (
+            select c.query_id, count(*) as clicks, (array_agg(c.rank order by c.clicked_at, c.rank))[1] as first_rank
+            from logged l join retrieval.logged_clicks c using (query_id)
+            group by c.query_id)
+        select retrieval._normalised_query(l.query_text), count(*), count(c.query_id), coalesce(sum(c.clicks), 0)::bigint,
+               count(c.query_id) / count(*)::double precision, avg(1 / c.first_rank::double precision), max(l.logged_at)
+        from logged l left join clicked c using (query_id)
+        group by 1
+        order by 2 desc, 1
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.query_clicks(text, timestamptz, timestamptz, integer) is
+'What became of the current tenant''s queries that found something, one row for each query in small letters: how often it was asked, how often a click followed, how many documents were opened, the share of times with a click, the mean of 1 / rank of the first click (null without any) and when it was asked last; the most frequent first. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/click_judgements.sql
+-- What clicks say of relevance. People click on what they look at, and look at the top: a click far down says more than one on the
+-- first place. Under the position-based model a click has the probability examination(rank) · attraction(query, document); the
+-- examination is taken as 1 / rank, the propensity of Joachims, Swaminathan and Schnabel, "Unbiased Learning-to-Rank with Biased
+-- Feedback" (WSDM 2017), with η = 1. Clicks divided by the examinations that were to be expected over all times that the document was
+-- shown estimate the attraction: the ratio of sums (clicks over expected clicks) varies less than the mean of single weighted clicks.
+create or replace function retrieval.click_judgements(
+    collection text, minimum_clicks integer default 5, since timestamptz default null, until timestamptz default null)
+    returns table (query_text text, document_key text, grade integer, clicks bigint, examinations double precision, attraction double precision)
+    language plpgsql stable
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+begin
+    perform retrieval._check_count('minimum_clicks', minimum_clicks, 1000000);
+    return query
+        with logged as (
+            select q.query_id, retrieval._normalised_query(q.query_text) as query_text, q.document_keys,
+                   coalesce((q.details ->> 'result_offset')::integer, 0) as before
+            from retrieval._logged(click_judgements.collection, since, until) q
+            where q.result_count > 0),
+        clicked as (
+            select l.query_text, c.document_key, count(*) as clicks
+            from logged l join retrieval.logged_clicks c using (query_id)
+            group by l.query_text, c.document_key
+            having count(*) >= minimum_clicks),
+        examined as (
+            select l.query_text, s.document_key, sum(1 / (l.before + s.place)::double precision) as examinations
+            from logged l
+            cross join lateral (
+                select k.document_key, min(k.place) as place
+                from unnest(l.document_keys) with ordinality k(document_key, place)
+                group by k.document_key) s
+            where l.query_text in (select c.query_text from clicked c)
+            group by l.query_text, s.document_key)
+        select g.query_text, g.document_key, case when g.attraction >= 0.5 then 2 else 1 end, g.clicks, g.examinations, g.attraction
+        from (select c.query_text, c.document_key, c.clicks, e.examinations, c.clicks / e.examinations as attraction
+              from clicked c join examined e using (query_text, document_key)) g
+        where g.attraction >= 0.1 and exists (
+            select from retrieval.documents d
+            where d.collection_id = target and d.document_key = g.document_key and d.tenant = retrieval.current_tenant())
+        order by g.query_text, g.attraction desc, g.document_key;
+end;
+$$;
+
+comment on function retrieval.click_judgements(text, integer, timestamptz, timestamptz) is
+'Weak judgements from the current tenant''s clicks, best first for each query in small letters: documents that are still there and were opened from it at least minimum_clicks times, each time after another search. attraction is the clicks divided by the expected examinations, a document on rank r being looked at by one in r (so it may be above 1); grade is 2 from 0.5 on and 1 from 0.1 on, and what is below is no judgement. What nobody clicked on is not judged at all. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/forget_queries.sql
+create or replace function retrieval.forget_queries(collection text, before timestamptz default null, query_text text default null)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+    removed bigint;
+begin
+    delete from retrieval.logged_queries q
+    where q.collection_id = target and q.tenant = retrieval.current_tenant()
+      and q.logged_at < coalesce(forget_queries.before, 'infinity')
+      and (forget_queries.query_text is null
+           or retrieval._normalised_query(q.query_text) = retrieval._normalised_query(left(forget_queries.query_text, 2000)));
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
+comment on function retrieval.forget_queries(text, timestamptz, text) is
+'Removes logged queries of the current tenant with their clicks and returns how many: those before a time, those with a text but for case and blanks, or without both all of them. Whether queries are logged from now on does not change. 42704 where there is no such collection.';
+-- end
+
 -- begin sql/tenant_policies.sql
 -- Row-level security, for whoever reads and writes the tables with SQL of his own: a role sees and writes what belongs to its
 -- tenant. The tables' owner passes, and with it the functions, which keep to the tenant themselves (see
@@ -9669,6 +10102,8 @@ alter table retrieval.evaluations enable row level security;
 alter table retrieval.evaluation_queries enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
+alter table retrieval.logged_queries enable row level security;
+alter table retrieval.logged_clicks enable row level security;
 
 drop policy if exists tenant on retrieval.documents;
 create policy tenant on retrieval.documents
@@ -9741,24 +10176,25 @@ begin atomic
          'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
          'current_tenant diversify document_search estimate_space evaluation_queries explain_keyword_search explain_search '
          'facets failed_jobs golden_queries highlight hybrid_search judgements keyword_search late_interaction_search '
-         'list_collections list_evaluations list_golden_sets list_spaces more_like_this neighbouring_chunks packed_tokens '
-         'passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
+         'list_collections list_evaluations list_golden_sets list_spaces log_click log_query more_like_this neighbouring_chunks '
+         'packed_tokens passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
-        -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
+        -- with what an ingestion leaves to be done at its end (gaps, indexes, statistics, calibration), and what was asked
         ('retrieval_writer', true,
          'add_document add_golden_query build_index cache_contexts cache_embeddings cache_sparse_embeddings '
-         'cache_token_embeddings cached_contexts calibrate create_golden_set delete_document delete_documents delete_evaluation '
-         'delete_golden_queries drop_golden_set enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
-         'put_golden_queries put_judgements put_sparse_embeddings put_token_embeddings record_evaluation tidy_collection '
-         'trim_embedding_cache trim_evaluations unchanged_chunks written_spaces'),
+         'cache_token_embeddings cached_contexts calibrate click_judgements create_golden_set delete_document delete_documents '
+         'delete_evaluation delete_golden_queries drop_golden_set enqueue_missing forget_queries has_jobs low_score_queries '
+         'missing_embeddings put_documents put_embeddings put_golden_queries put_judgements put_sparse_embeddings '
+         'put_token_embeddings query_clicks query_report record_evaluation tidy_collection trim_embedding_cache trim_evaluations '
+         'unchanged_chunks written_spaces zero_result_queries'),
         ('retrieval_owner', true,
          'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space drop_metadata_index '
          'drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings export_token_embeddings '
          'extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks list_api_keys measure_recall '
          'record_api_key_use refresh_statistics release_jobs resume_space retire_space retry_jobs revoke_api_key rollback_space '
-         'sample_embeddings set_chunking set_field_weights set_query_adapter set_ranking set_search_options statistics_drift '
-         'trim_context_cache unbind_role'),
+         'sample_embeddings set_chunking set_field_weights set_query_adapter set_query_logging set_ranking set_search_options '
+         'statistics_drift trim_context_cache trim_query_log unbind_role'),
         -- those of the caller's table, or of the caller's sessions
         ('retrieval_owner', false,
          'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),

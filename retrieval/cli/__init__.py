@@ -27,6 +27,7 @@ from retrieval.cli import (
     search,
     serve,
     set_chunking,
+    signals,
     spaces,
     worker,
 )
@@ -55,6 +56,7 @@ app.add_typer(golden.app, name="golden")
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(evaluations.evaluations)
+app.add_typer(signals.app, name="signals")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     Text,
+    Uuid,
     bindparam,
     func,
     literal,
@@ -104,6 +105,7 @@ _TYPES: dict[str, Any] = {
     "metadata": JSONB(),
     "metadata_filter": JSONB(),
     "metric": Text(),
+    "minimum_clicks": Integer(),
     "mmr_lambda": Float(),
     "modality": Text(),
     "model": Text(),
@@ -122,6 +124,7 @@ _TYPES: dict[str, Any] = {
     "query_embedding": HALFVEC(),
     "query_embeddings": JSONB(),
     "query_keys": ARRAY(Text),
+    "query_id": Uuid(as_uuid=False),
     "query_sparse": SPARSEVEC(),
     "query_text": Text(),
     "query_tokens": VectorArray(HALFVEC),
@@ -129,6 +132,7 @@ _TYPES: dict[str, Any] = {
     "requests_per_minute": Integer(),
     "rerank": JSONB(),
     "result_offset": Integer(),
+    "retention": Interval(),
     "retry_after": Interval(),
     "revision": Text(),
     "rrf_k": Integer(),
@@ -139,8 +143,10 @@ _TYPES: dict[str, Any] = {
     "search_efforts": ARRAY(Integer),
     "search_options": JSONB(),
     "settings": JSONB(),
+    "share": Float(),
     "signature": JSONB(),
     "similarity": Float(),
+    "since": DateTime(timezone=True),
     "source": Text(),
     "space": Text(),
     "start_mark": Text(),
@@ -157,10 +163,14 @@ _TYPES: dict[str, Any] = {
     "token_counts": ARRAY(Integer),
     "type": Text(),
     "version": Integer(),
+    "until": DateTime(timezone=True),
     "weights": JSONB(),
     "worker": Text(),
 }
-_OWN_TYPES: dict[tuple[str, str], Any] = {("attach_table", "metadata"): ARRAY(Text)}
+_OWN_TYPES: dict[tuple[str, str], Any] = {
+    ("attach_table", "metadata"): ARRAY(Text),
+    ("forget_queries", "before"): DateTime(timezone=True),
+}
 
 
 class NamedArgument(ColumnElement[Any]):

@@ -5,6 +5,7 @@ between these, are made by `retrieval.create_collection` and `retrieval.create_s
 therefore name their join conditions.
 """
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB, REAL, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from retrieval.orm.vector_array import VectorArray
@@ -675,3 +676,48 @@ class ApiKeyCollection(Base):
 
     api_key_id: Mapped[str]
     collection_id: Mapped[int]
+
+
+class LoggedQuery(Base):
+    """What was asked and which documents were shown, where a collection has opted in."""
+
+    __tablename__ = "logged_queries"
+    __table_args__ = (
+        PrimaryKeyConstraint("query_id"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
+        CheckConstraint("jsonb_typeof(details) = 'object'", name="details"),
+        Index(None, "collection_id", "logged_at"),
+    )
+
+    query_id: Mapped[uuid.UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+    collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
+    query_text: Mapped[str]
+    document_keys: Mapped[list[str]]
+    result_count: Mapped[int] = mapped_column(Integer)
+    top_score: Mapped[float | None] = mapped_column(DOUBLE_PRECISION)
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+    logged_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    clicks: Mapped[list["LoggedClick"]] = relationship(viewonly=True)
+
+
+class LoggedClick(Base):
+    """A document that was opened from the answer to a query, with its rank there."""
+
+    __tablename__ = "logged_clicks"
+    __table_args__ = (
+        PrimaryKeyConstraint("query_id", "document_key"),
+        ForeignKeyConstraint(
+            ["query_id"], ["retrieval.logged_queries.query_id"], ondelete="cascade"
+        ),
+        CheckConstraint("rank >= 1", name="rank"),
+    )
+
+    query_id: Mapped[uuid.UUID]
+    document_key: Mapped[str]
+    rank: Mapped[int] = mapped_column(Integer)
+    clicked_at: Mapped[datetime] = mapped_column(server_default=_NOW)

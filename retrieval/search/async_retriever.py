@@ -43,6 +43,7 @@ from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.searches import Searches, rows
 from retrieval.settings import Settings
+from retrieval.signals.async_methods import AsyncSignalMethods
 from retrieval.spaces.async_spaces import AsyncSpaces
 from retrieval.steps import Read, Result, Steps, drive_async
 from retrieval.worker.jobs import (
@@ -56,7 +57,9 @@ from retrieval.worker.jobs import (
 Caller = AsyncConnection | AsyncSession | None
 
 
-class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods, AsyncSettingsMethods):
+class AsyncRetriever(
+    AsyncSearchMethods, AsyncDocumentMethods, AsyncSettingsMethods, AsyncSignalMethods
+):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy AsyncConnection or AsyncSession)

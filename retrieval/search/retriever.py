@@ -43,6 +43,7 @@ from retrieval.search.search_methods import SearchMethods
 from retrieval.search.searches import Searches, rows
 from retrieval.search.settings_methods import SettingsMethods
 from retrieval.settings import Settings
+from retrieval.signals.methods import SignalMethods
 from retrieval.spaces.spaces import Spaces
 from retrieval.steps import Read, Result, Steps, drive
 from retrieval.worker.jobs import (
@@ -54,7 +55,7 @@ from retrieval.worker.jobs import (
 )
 
 
-class Retriever(SearchMethods, DocumentMethods, SettingsMethods):
+class Retriever(SearchMethods, DocumentMethods, SettingsMethods, SignalMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy Connection or Session) and then

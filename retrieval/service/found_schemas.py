@@ -1,6 +1,7 @@
 """The bodies of what searches find."""
 
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field
 
@@ -68,10 +69,24 @@ class Hit(ResponseBody):
     )
 
 
+class Logged(ResponseBody):
+    """The answer to a search that may have been logged."""
+
+    query_id: UUID | None = Field(
+        default=None,
+        description="What clicks on its hits name it by; not there where it was not logged.",
+        examples=["1b4e28ba-2fa1-41d2-883f-0016d3cca427"],
+    )
+
+
 class SearchResult(ResponseBody):
     """The chunks found, best first."""
 
     hits: list[Hit]
+
+
+class SearchAnswer(Logged, SearchResult):
+    """The chunks found, best first; with an id where the search was logged."""
 
 
 class DocumentHit(ResponseBody):
@@ -92,7 +107,7 @@ class DocumentHit(ResponseBody):
     )
 
 
-class DocumentResult(ResponseBody):
+class DocumentResult(Logged):
     """The documents found, best first."""
 
     documents: list[DocumentHit]

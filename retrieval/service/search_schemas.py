@@ -30,6 +30,16 @@ EFFORT = (
 )
 
 
+class LoggedSearch(RequestBody):
+    """A search that is logged where the collection's are."""
+
+    log: bool = Field(
+        default=True,
+        description="Whether the query may be logged, in a collection whose queries are; false for "
+        "what nobody asked, such as a probe or what is still being typed.",
+    )
+
+
 class HybridSearch(RequestBody):
     """What every search in a collection is told."""
 
@@ -149,7 +159,7 @@ class HybridSearch(RequestBody):
         return given
 
 
-class DocumentSearch(HybridSearch):
+class DocumentSearch(HybridSearch, LoggedSearch):
     """A search for documents in one collection."""
 
     aggregation: Literal["max", "sum", "mean_of_best"] | None = Field(
@@ -158,6 +168,11 @@ class DocumentSearch(HybridSearch):
         "default, the sum, or the mean of the three best.",
         examples=["max"],
     )
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        del given["log"]
+        return given
 
 
 class ExplainedSearch(HybridSearch):
@@ -187,7 +202,7 @@ class ExplainedSearch(HybridSearch):
     )
 
 
-class Search(ExplainedSearch):
+class Search(ExplainedSearch, LoggedSearch):
     """A search in one collection."""
 
     rerank: bool | Name | None = Field(
@@ -212,7 +227,7 @@ class Search(ExplainedSearch):
 
     def arguments(self) -> dict[str, Any]:
         given = super().arguments()
-        del given["highlight"]  # is made of what was found
+        del given["highlight"], given["log"]  # are made of what was found
         return given
 
 

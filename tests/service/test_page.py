@@ -159,6 +159,26 @@ def test_results_appear_as_one_types(look: Look, service: httpx.Client, tmp_path
     assert page.locator(".hit-title").all_inner_texts() == titles
 
 
+def test_what_is_opened_is_logged_where_that_is_wanted(look: Look, service: httpx.Client) -> None:
+    """But not what is still being typed."""
+    service.put("/v1/collections/handbook/query-logging", json={"retention_days": 1})
+    page = look().page
+    box = page.get_by_role("searchbox", name="Search for")
+    box.press_sequentially("rotate a key")
+    expect(page.locator(".hit")).to_have_count(10)
+    with page.expect_response("**/search") as answered:
+        box.press("Enter")
+    assert answered.value.json()["query_id"]
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    with page.expect_response("**/clicks") as clicked:
+        page.locator(".hit-title").first.click()
+    assert clicked.value.status == 204
+    report = service.get("/v1/collections/handbook/query-report").json()
+    (asked,) = report["clicks"]
+    assert (asked["query_text"], asked["queries"], asked["clicks"]) == ("rotate a key", 1, 1)
+    service.put("/v1/collections/handbook/query-logging", json={})
+
+
 def test_nothing_of_a_document_becomes_html(look: Look) -> None:
     page = look(ENCODED + "HTML").page
     text = page.locator(".hit", has_text="unsafe").locator(".hit-text")

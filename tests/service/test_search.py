@@ -56,9 +56,9 @@ def test_a_body_has_the_arguments_of_the_retriever() -> None:
     among_chunks = {"duplicate_similarity", "per_document", "mmr_lambda", "result_offset"}
     search = arguments(AsyncRetriever.search)
     expected = {
-        search_schemas.Search: search | {"highlight"},
+        search_schemas.Search: search | {"highlight", "log"},
         search_schemas.ExplainedSearch: search - reranking,
-        search_schemas.DocumentSearch: search - reranking - among_chunks | {"aggregation"},
+        search_schemas.DocumentSearch: search - reranking - among_chunks | {"aggregation", "log"},
         search_schemas.ChunkRecommendation: arguments(AsyncRetriever.recommend),
         search_schemas.DocumentRecommendation: arguments(AsyncRetriever.recommend_documents),
         search_schemas.LikeThis: arguments(AsyncRetriever.more_like_this),

@@ -13,6 +13,7 @@ PRIVATE = "p.proname ~ '^_'"
 HYBRID = """select document_key from retrieval.hybrid_search(
                 'c', 'wheel', '[1,0]', query_embeddings => '{"s": [1, 0]}', boosts => '[]',
                 duplicate_similarity => 0.9, per_document => 1, mmr_lambda => 0.5)"""
+QUERY = "00000000-0000-4000-8000-000000000000"
 # what a reader finds out without a collection of much content; each returns without an error
 SEARCHES = [
     "adapt_query('c', '[1,0]')",
@@ -36,6 +37,8 @@ SEARCHES = [
     "list_collections()",
     "list_evaluations('c')",
     "list_spaces('c')",
+    f"log_query('c', 'wheel', '{{bicycle}}', query_id => '{QUERY}')",
+    f"log_click('{QUERY}', 'bicycle')",
     "more_like_this('c', 'bicycle')",
     "neighbouring_chunks((%(ids)s::bigint[])[1])",
     "packed_tokens('c', %(ids)s, 't')",
@@ -61,6 +64,8 @@ SEARCHES = [
 ]
 
 REFUSED_TO_READERS = [
+    "select retrieval.query_report('c')",
+    "select retrieval.forget_queries('c')",
     "select retrieval.put_documents('c', '[]')",
     "select retrieval.delete_document('c', 'bicycle')",
     "select retrieval.create_collection('d')",
@@ -83,6 +88,7 @@ REFUSED_TO_READERS = [
             *("chunk_statistics", "lexeme_statistics", "attached_tables"),
             *("attached_table_failures", "golden_sets", "golden_queries", "judgements"),
             *("evaluations", "evaluation_queries"),
+            *("logged_queries", "logged_clicks"),
         )
     ),
 ]
@@ -93,6 +99,7 @@ REFUSED_TO_WRITERS = [
     "select retrieval.drop_space('c', 's')",
     "select retrieval.claim_jobs('w')",
     "select retrieval.set_ranking('c')",
+    "select retrieval.set_query_logging('c')",
     "select retrieval.import_embeddings('c', 's', 'pg_class', 'relname', 'relname')",
     "select retrieval.attach_table('pg_class', 'c', 'relname', 'relname')",
     "truncate retrieval.documents",
@@ -108,6 +115,7 @@ def filled(sql: psycopg.Cursor) -> psycopg.Cursor:
     sql.execute("select retrieval.create_collection(name) from unnest('{c,empty}'::text[]) name")
     sql.execute("select retrieval.index_metadata('c', 'year', 'numeric')")
     sql.execute("select retrieval.create_golden_set('c', 'g')")
+    sql.execute("select retrieval.set_query_logging('c')")
     put(
         sql,
         "c",

@@ -4,8 +4,8 @@ import { collectionPath, post } from "./api.js";
 
 export const PAGE_SIZE = 10;
 
-/** The body of a search: what is shown and one hit more, but never beyond the candidates. */
-export function searchBody({ query, filter, settings, ranking = {}, page = 1, size = PAGE_SIZE }) {
+/** The body of a search: what is shown and one hit more, but never beyond the candidates. Only what somebody asked is to be logged. */
+export function searchBody({ query, filter, settings, ranking = {}, page = 1, size = PAGE_SIZE, log = false }) {
   const offset = (page - 1) * size;
   const depth = depthOf(settings, ranking);
   return {
@@ -16,6 +16,7 @@ export function searchBody({ query, filter, settings, ranking = {}, page = 1, si
     result_offset: offset,
     max_results: Math.max(1, Math.min(size + 1, depth - offset)),
     highlight: true,
+    log,
   };
 }
 
@@ -29,6 +30,11 @@ function depthOf(settings, ranking) {
 export async function search(collection, wanted, signal) {
   const size = wanted.size ?? PAGE_SIZE;
   const body = searchBody(wanted);
-  const { hits } = await post(collectionPath(collection, "/search"), body, { signal });
-  return { hits: hits.slice(0, size), more: hits.length > size, offset: body.result_offset, body };
+  const { hits, query_id: queryId } = await post(collectionPath(collection, "/search"), body, { signal });
+  return { hits: hits.slice(0, size), more: hits.length > size, offset: body.result_offset, body, queryId };
+}
+
+/** Tells that a document was opened. Nobody is bothered where that fails. */
+export function opened(collection, queryId, documentKey) {
+  post(collectionPath(collection, "/clicks"), { query_id: queryId, document_key: documentKey }).catch(() => {});
 }

@@ -15,6 +15,7 @@ from retrieval.service.routes import (
     page,
     pool,
     search,
+    signals,
     spaces,
 )
 
@@ -26,6 +27,7 @@ routers = [
     files.router,
     chunks.router,
     search.router,
+    signals.router,
     map.router,
     golden_sets.router,
     pool.router,
