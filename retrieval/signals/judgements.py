@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from retrieval.errors import InvalidInput, NotReady
 from retrieval.golden_sets.judgements import Judgements
@@ -48,7 +48,7 @@ def store_click_judgements(
             f"clicks in collection {collection} say nothing yet: no document was opened from the "
             f"same query {minimum_clicks} times and more often than its place explains"
         )
-    golden_sets = cast(Any, retriever).golden_sets
+    golden_sets = retriever.golden_sets
     origins = {each.name: each.origin for each in golden_sets.list(collection)}
     if golden_set not in origins:
         golden_sets.create(collection, golden_set, origin=ORIGIN)
