@@ -1,0 +1,121 @@
+"""The queries of each kind that documents themselves are the answers to."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from random import Random
+
+from retrieval.chunking.sentences import DEFAULT_LANGUAGE, sentence_ends
+from retrieval.evaluation.silver_documents import Passage, SampledDocument, SilverSource
+
+# A query, and the key of the document that it was made from.
+Known = tuple[str, str]
+
+SHORTEST_QUERY = 8
+SENTENCE_WORDS = (5, 40)
+KNOWN_ITEM_WORDS = (3, 6)
+PAGE = re.compile(r"page \d+")
+
+
+def titles(source: SilverSource, random: Random) -> Iterator[Known]:
+    """A title that no other document has, and that its own text does not repeat."""
+    for document in _shuffled(source, random):
+        title = document.title
+        if (
+            len(title) >= SHORTEST_QUERY
+            and document.content.strip()
+            and title not in source.titles
+            and title.casefold() not in " ".join(document.content.split()).casefold()
+        ):
+            yield title, document.document_key
+
+
+def headings(source: SilverSource, random: Random) -> Iterator[Known]:
+    """The headings above a chunk, where no other document has the same ones."""
+    for document, passage in passages_in_turn(source, random):
+        path = passage.headings
+        query = " ".join(path.split(" > "))
+        if (
+            len(query) >= SHORTEST_QUERY
+            and path not in source.headings
+            and not PAGE.fullmatch(path)
+            and query.casefold() != document.title.casefold()
+        ):
+            yield query, document.document_key
+
+
+def sentences(source: SilverSource, random: Random) -> Iterator[Known]:
+    """The most telling sentence of a chunk, by the mean weight of its words."""
+    for document, passage in passages_in_turn(source, random):
+        sentence = telling_sentence(source, passage, document.language)
+        if sentence is not None:
+            yield sentence, document.document_key
+
+
+def telling_sentence(source: SilverSource, passage: Passage, language: str | None) -> str | None:
+    """The sentence whose words weigh most on average; none too short or too long to be one."""
+    best: dict[str, float] = {}
+    start = 0
+    for end in sentence_ends(passage.content, language or DEFAULT_LANGUAGE):
+        sentence = " ".join(passage.content[start:end].split())
+        words = set(source.telling(sentence))
+        start = end
+        if SENTENCE_WORDS[0] <= len(words) <= SENTENCE_WORDS[1]:
+            best[sentence] = sum(map(source.weights.__getitem__, sorted(words))) / len(words)
+    return max(best, key=lambda sentence: best[sentence], default=None)
+
+
+def known_items(source: SilverSource, random: Random) -> Iterator[Known]:
+    """Three to six telling words of a document, as somebody who has read it would remember.
+
+    After Azzopardi, de Rijke and Balog, "Building Simulated Queries for Known-Item Topics", SIGIR
+    2007, but the best words rather than drawn ones.
+    """
+    for document in _shuffled(source, random):
+        text = "\n".join(passage.content for passage in document.passages)
+        words = telling_words(source, text, random.randint(*KNOWN_ITEM_WORDS))
+        if len(words) >= KNOWN_ITEM_WORDS[0]:
+            yield " ".join(words), document.document_key
+
+
+def telling_words(source: SilverSource, text: str, most: int) -> list[str]:
+    """The words with the largest tf · idf, in the order in which they stand in the text.
+
+    Of several forms of a word it is the first one, and numbers are none.
+    """
+    words = [word for word in source.telling(text) if not word.isdigit() and len(word) > 1]
+    counts = Counter(source.lexemes[word] for word in words)
+    spelled: dict[str, str] = {}
+    for word in words:
+        spelled.setdefault(source.lexemes[word], word)
+    scores = {lexeme: counts[lexeme] * source.weights[word] for lexeme, word in spelled.items()}
+    best = set(sorted(scores, key=lambda lexeme: (-scores[lexeme], lexeme))[:most])
+    return [word for lexeme, word in spelled.items() if lexeme in best]
+
+
+def passages_in_turn(
+    source: SilverSource, random: Random
+) -> Iterator[tuple[SampledDocument, Passage]]:
+    """A chunk of each document, then another one of each, so that long ones do not come first."""
+    shuffled = []
+    for document in _shuffled(source, random):
+        pairs = [(document, passage) for passage in document.passages]
+        random.shuffle(pairs)
+        shuffled.append(pairs)
+    for row in zip_longest(*shuffled):
+        yield from (pair for pair in row if pair is not None)
+
+
+def _shuffled(source: SilverSource, random: Random) -> list[SampledDocument]:
+    documents = list(source.documents)
+    random.shuffle(documents)
+    return documents
+
+
+BUILDERS: dict[str, Callable[[SilverSource, Random], Iterator[Known]]] = {
+    "title": titles,
+    "heading": headings,
+    "sentence": sentences,
+    "known_item": known_items,
+}
