@@ -14,6 +14,8 @@ from retrieval.cli import (
     calibrate,
     chunk,
     collections,
+    compare_chunkers,
+    compare_models,
     database,
     demo,
     ingest,
@@ -48,6 +50,8 @@ app.command()(answer.answer)
 app.command()(collections.collections)
 app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
+app.command()(compare_models.compare_models)
+app.command()(compare_chunkers.compare_chunkers)
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

@@ -2,13 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from random import Random
+from typing import TypeVar
 
 from retrieval.chunking.sentences import DEFAULT_LANGUAGE, sentence_ends
 from retrieval.evaluation.silver_documents import Passage, SampledDocument, SilverSource
 
+Part = TypeVar("Part")
 # A query, and the key of the document that it was made from.
 Known = tuple[str, str]
 
@@ -97,10 +99,17 @@ def telling_words(source: SilverSource, text: str, most: int) -> list[str]:
 def passages_in_turn(
     source: SilverSource, random: Random
 ) -> Iterator[tuple[SampledDocument, Passage]]:
-    """A chunk of each document, then another one of each, so that long ones do not come first."""
+    """A chunk of each document, then another one of each."""
+    return in_turn(source, random, lambda document: document.passages)
+
+
+def in_turn(
+    source: SilverSource, random: Random, parts: Callable[[SampledDocument], Sequence[Part]]
+) -> Iterator[tuple[SampledDocument, Part]]:
+    """A part of each document, then another one of each, so that long ones do not come first."""
     shuffled = []
     for document in _shuffled(source, random):
-        pairs = [(document, passage) for passage in document.passages]
+        pairs = [(document, part) for part in parts(document)]
         random.shuffle(pairs)
         shuffled.append(pairs)
     for row in zip_longest(*shuffled):
