@@ -116,6 +116,7 @@ def stored(
             made.documents, {}, {space.space_id: space}, {space.space_id: list(made.embeddings)}
         )
         put_batch(connection, name, batch, [space.space_id])
+        connection.execute(select(orm.call("tidy_collection", collection=name)))
         yield trial, name, connection
         connection.rollback()
 

@@ -13,10 +13,9 @@ from retrieval.chunking.sentences import DEFAULT_LANGUAGE, sentence_ends
 from retrieval.errors import InvalidInput
 from retrieval.evaluation.silver_documents import SampledDocument, SilverSource
 from retrieval.evaluation.silver_kinds import (
-    KNOWN_ITEM_WORDS,
     SENTENCE_WORDS,
+    drawn_words,
     in_turn,
-    telling_words,
 )
 from retrieval.golden_sets.judgements import Judgements
 
@@ -110,8 +109,8 @@ def silver_answers(source: SilverSource, *, queries: int, seed: int) -> list[Kno
 def _silver(source: SilverSource, random: Random) -> Iterator[KnownAnswer]:
     number = 0
     for document, sentence in in_turn(source, random, _sentences):
-        words = telling_words(source, sentence, random.randint(*KNOWN_ITEM_WORDS))
-        if len(words) >= KNOWN_ITEM_WORDS[0]:
+        words = drawn_words(source, sentence, random)
+        if words:
             number += 1
             keys = frozenset([document.document_key])
             yield KnownAnswer(f"sentence-{number}", " ".join(words), sentence, keys)

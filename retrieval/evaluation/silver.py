@@ -42,7 +42,7 @@ def silver_judgements(
 
     The kinds are title, heading, sentence, known_item, and question, which `chat` writes. The key
     of a query begins with its kind. Among the same documents the same seed gives the same queries,
-    but for questions. A query that another document answers by all of its words is left out.
+    but for questions. A title, heading or sentence of two documents is left out.
     """
     chosen = _checked_kinds(kinds)
     if not 1 <= queries <= MOST_QUERIES:
@@ -106,16 +106,11 @@ def _next(
 def _is_ambiguous(
     retriever: Retriever, collection: str, kind: str, query: str, document_key: str
 ) -> bool:
-    """Whether another document has the sentence, or all of the words in one chunk."""
-    if kind == "sentence":
-        asked = '"' + query.replace('"', " ") + '"'
-    elif kind == "known_item":
-        asked = query
-    else:
+    """Whether another document has the sentence as well; titles and headings were looked up."""
+    if kind != "sentence":
         return False
-    hits = retriever.search(
-        collection, asked, legs=["keyword"], keyword_operator="and", per_document=1, max_results=2
-    )
+    phrase = '"' + query.replace('"', " ") + '"'
+    hits = retriever.search(collection, phrase, legs=["keyword"], per_document=1, max_results=2)
     return any(hit.document_key != document_key for hit in hits)
 
 

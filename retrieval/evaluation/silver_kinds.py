@@ -17,6 +17,8 @@ Known = tuple[str, str]
 SHORTEST_QUERY = 8
 SENTENCE_WORDS = (5, 40)
 KNOWN_ITEM_WORDS = (3, 6)
+# of which these are drawn
+TELLING_WORDS = 15
 PAGE = re.compile(r"page \d+")
 
 
@@ -69,31 +71,34 @@ def telling_sentence(source: SilverSource, passage: Passage, language: str | Non
 
 
 def known_items(source: SilverSource, random: Random) -> Iterator[Known]:
-    """Three to six telling words of a document, as somebody who has read it would remember.
+    """Three to six of a document's most telling words: what somebody remembers who has read it.
 
     After Azzopardi, de Rijke and Balog, "Building Simulated Queries for Known-Item Topics", SIGIR
-    2007, but the best words rather than drawn ones.
+    2007.
     """
     for document in _shuffled(source, random):
         text = "\n".join(passage.content for passage in document.passages)
-        words = telling_words(source, text, random.randint(*KNOWN_ITEM_WORDS))
-        if len(words) >= KNOWN_ITEM_WORDS[0]:
+        words = drawn_words(source, text, random)
+        if words:
             yield " ".join(words), document.document_key
 
 
-def telling_words(source: SilverSource, text: str, most: int) -> list[str]:
-    """The words with the largest tf · idf, in the order in which they stand in the text.
+def drawn_words(source: SilverSource, text: str, random: Random) -> list[str]:
+    """Three to six words of those with the largest tf · idf, in the order of the text.
 
-    Of several forms of a word it is the first one, and numbers are none.
+    None of a text that has too few. Of several forms of a word it is the first one, and numbers are none.
     """
     words = [word for word in source.telling(text) if not word.isdigit() and len(word) > 1]
     counts = Counter(source.lexemes[word] for word in words)
     spelled: dict[str, str] = {}
     for word in words:
         spelled.setdefault(source.lexemes[word], word)
+    if len(spelled) < KNOWN_ITEM_WORDS[0]:
+        return []
     scores = {lexeme: counts[lexeme] * source.weights[word] for lexeme, word in spelled.items()}
-    best = set(sorted(scores, key=lambda lexeme: (-scores[lexeme], lexeme))[:most])
-    return [word for lexeme, word in spelled.items() if lexeme in best]
+    telling = sorted(scores, key=lambda lexeme: (-scores[lexeme], lexeme))[:TELLING_WORDS]
+    chosen = set(random.sample(telling, min(len(telling), random.randint(*KNOWN_ITEM_WORDS))))
+    return [word for lexeme, word in spelled.items() if lexeme in chosen]
 
 
 def passages_in_turn(
