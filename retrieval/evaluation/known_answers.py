@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from retrieval.chunking.sentences import DEFAULT_LANGUAGE, sentence_ends
+from retrieval.chunking.sentences import sentence_ends
 from retrieval.errors import InvalidInput
 from retrieval.evaluation.silver_documents import SampledDocument, SilverSource
 from retrieval.evaluation.silver_kinds import (
@@ -120,7 +120,7 @@ def _sentences(document: SampledDocument) -> Sequence[str]:
     """What reads as a sentence: one paragraph's, of a usual length, with a mark at its end."""
     found = []
     start = 0
-    for end in sentence_ends(document.content, document.language or DEFAULT_LANGUAGE):
+    for end in sentence_ends(document.content, document.language):
         written = document.content[start:end].strip()
         sentence = single_blanks(written)
         start = end

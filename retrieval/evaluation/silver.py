@@ -77,13 +77,13 @@ def _collected(
     remaining = dict(made)
     while remaining and len(texts) < queries:
         for kind, candidates in list(remaining.items()):
-            known = _next(retriever, collection, kind, candidates, seen)
+            known = _next(retriever, collection, candidates, seen)
             if known is None:
                 del remaining[kind]
                 continue
             counts[kind] += 1
             key = f"{kind}-{counts[kind]}"
-            texts[key], relevance[key] = known[0], {known[1]: 1}
+            texts[key], relevance[key] = known.query, {known.document_key: 1}
             progress("writing queries", len(texts), queries)
             if len(texts) == queries:
                 break
@@ -91,27 +91,23 @@ def _collected(
 
 
 def _next(
-    retriever: Retriever, collection: str, kind: str, candidates: Iterator[Known], seen: set[str]
+    retriever: Retriever, collection: str, candidates: Iterator[Known], seen: set[str]
 ) -> Known | None:
-    """The next one that is new, and whose answer is not another document's as well."""
-    for query, document_key in candidates:
-        if query.casefold() in seen:
-            continue
-        seen.add(query.casefold())
-        if not _is_ambiguous(retriever, collection, kind, query, document_key):
-            return query, document_key
+    """The next one that is new, and of which no other document holds what is telling in it."""
+    for known in candidates:
+        query = known.query.casefold()
+        if query not in seen and not _is_ambiguous(retriever, collection, known):
+            seen.add(query)
+            return known
     return None
 
 
-def _is_ambiguous(
-    retriever: Retriever, collection: str, kind: str, query: str, document_key: str
-) -> bool:
-    """Whether another document has the sentence as well; titles and headings were looked up."""
-    if kind != "sentence":
+def _is_ambiguous(retriever: Retriever, collection: str, known: Known) -> bool:
+    if known.phrase is None:
         return False
-    phrase = '"' + query.replace('"', " ") + '"'
+    phrase = '"' + known.phrase.replace('"', " ") + '"'
     hits = retriever.search(collection, phrase, legs=["keyword"], per_document=1, max_results=2)
-    return any(hit.document_key != document_key for hit in hits)
+    return any(hit.document_key != known.document_key for hit in hits)
 
 
 def _checked_kinds(kinds: Sequence[str]) -> list[str]:

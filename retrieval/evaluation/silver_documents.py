@@ -4,13 +4,17 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ARRAY, Connection, Text, any_, func, literal, null, select
 from sqlalchemy.orm import Session
 
 from retrieval import orm
+from retrieval.chunking import CONTEXT_SEPARATOR
+from retrieval.chunking.document_type import MARKDOWN_TYPES, document_type
+from retrieval.chunking.sentences import language_of
+from retrieval.document import Document
 from retrieval.errors import NotFound
 from retrieval.search import Retriever
 
@@ -31,9 +35,10 @@ class Passage:
     text_config: str
 
     @property
-    def headings(self) -> str:
+    def headings(self) -> list[str]:
         """The path of what stands above, without what a language model wrote below it."""
-        return self.context.partition("\n")[0]
+        path = self.context.partition("\n")[0]
+        return path.split(CONTEXT_SEPARATOR) if path else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,22 @@ class SampledDocument:
     document_key: str
     title: str
     content: str
-    language: str | None
-    passages: list[Passage] = field(default_factory=list)
+    metadata: Mapping[str, Any]
+    passages: list[Passage]
+
+    @property
+    def language(self) -> str:
+        """The language that loading noted."""
+        return language_of(self._document)
+
+    @property
+    def is_markdown(self) -> bool:
+        """Whether lines with # are headings."""
+        return document_type(self._document) in MARKDOWN_TYPES
+
+    @property
+    def _document(self) -> Document:
+        return Document(self.document_key, self.content, metadata=self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +72,13 @@ class SilverSource:
 
     `weights` are the inverse document frequencies of words that stand in at least two chunks: one
     that stands in a single chunk gives its document away. `lexemes` are what the index makes of
-    them. Of `titles` and `headings` another document has the same.
+    them. `titles` are those that several documents have.
     """
 
     documents: Sequence[SampledDocument]
     weights: Mapping[str, float]
     lexemes: Mapping[str, str]
     titles: frozenset[str]
-    headings: frozenset[str]
 
     def telling(self, text: str) -> list[str]:
         """The words of a text that have a weight, in their order.
@@ -93,27 +111,19 @@ def read_source(
     size = read(select(orm.call("chunk_count", collection=collection)))[0][0]
     passages = [each for document in sampled for each in document.passages]
     weights, lexemes = _weights(read, collection_id, passages, size)
-    titles = {each.title for each in sampled}
-    headings = {each.headings for each in passages}
-    return SilverSource(
-        sampled,
-        weights,
-        lexemes,
-        _shared(read, collection_id, orm.Document.title, orm.Document, titles),
-        _shared(read, collection_id, _first_line(orm.Chunk.context), orm.Chunk, headings),
-    )
+    titles = _shared_titles(read, collection_id, {each.title for each in sampled})
+    return SilverSource(sampled, weights, lexemes, titles)
 
 
 def _documents(read: Any, collection_id: int, most: int, seed: int) -> list[SampledDocument]:
     document = orm.Document
-    language = document.document_metadata["language"].as_string()
     rows = read(
         select(
             document.document_id,
             document.document_key,
             func.coalesce(document.title, "").label("title"),
             document.content,
-            language.label("language"),
+            document.document_metadata,
         )
         .where(
             document.collection_id == collection_id,
@@ -129,7 +139,7 @@ def _documents(read: Any, collection_id: int, most: int, seed: int) -> list[Samp
             row.document_key,
             " ".join(row.title.split()),
             row.content,
-            row.language,
+            row.metadata,
             passages[row.document_id],
         )
         for row in rows
@@ -204,22 +214,17 @@ def _frequencies(collection_id: int, text_config: str, words: Sequence[str]) -> 
     )
 
 
-def _first_line(context: Any) -> Any:
-    return func.split_part(context, "\n", 1)
-
-
-def _shared(
-    read: Any, collection_id: int, column: Any, entity: Any, values: Iterable[str]
-) -> frozenset[str]:
-    """Those of the values that more than one document has."""
+def _shared_titles(read: Any, collection_id: int, titles: Iterable[str]) -> frozenset[str]:
+    document = orm.Document
+    title = func.btrim(func.regexp_replace(document.title, r"\s+", " ", "g"))
     rows = read(
-        select(column.label("value"))
+        select(title.label("title"))
         .where(
-            entity.collection_id == collection_id,
-            orm.of_current_tenant(entity),
-            column == any_(literal(sorted(values), ARRAY(Text))),
+            document.collection_id == collection_id,
+            orm.of_current_tenant(document),
+            title == any_(literal(sorted(titles), ARRAY(Text))),
         )
-        .group_by(column)
-        .having(func.count(entity.document_id.distinct()) > 1)
+        .group_by(title)
+        .having(func.count() > 1)
     )
-    return frozenset(row.value for row in rows)
+    return frozenset(row.title for row in rows)

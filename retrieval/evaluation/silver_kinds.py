@@ -5,21 +5,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from random import Random
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from retrieval.chunking.sentences import DEFAULT_LANGUAGE, sentence_ends
+from retrieval.chunking.sentences import sentence_ends
 from retrieval.evaluation.silver_documents import Passage, SampledDocument, SilverSource
+from retrieval.loading.headings import find_headings
 
 Part = TypeVar("Part")
-# A query, and the key of the document that it was made from.
-Known = tuple[str, str]
-
 SHORTEST_QUERY = 8
 SENTENCE_WORDS = (5, 40)
 KNOWN_ITEM_WORDS = (3, 6)
 # of which these are drawn
 TELLING_WORDS = 15
 PAGE = re.compile(r"page \d+")
+
+
+class Known(NamedTuple):
+    """A query, the key of the document that it was made from, and what no other one may hold."""
+
+    query: str
+    document_key: str
+    phrase: str | None = None
 
 
 def titles(source: SilverSource, random: Random) -> Iterator[Known]:
@@ -32,21 +38,23 @@ def titles(source: SilverSource, random: Random) -> Iterator[Known]:
             and title not in source.titles
             and title.casefold() not in " ".join(document.content.split()).casefold()
         ):
-            yield title, document.document_key
+            yield Known(title, document.document_key)
 
 
 def headings(source: SilverSource, random: Random) -> Iterator[Known]:
-    """The headings above a chunk, where no other document has the same ones."""
+    """The headings above a chunk, and that which it begins with; the last one is telling."""
     for document, passage in passages_in_turn(source, random):
         path = passage.headings
-        query = " ".join(path.split(" > "))
+        found = find_headings(passage.content) if document.is_markdown else []
+        if found and found[0].start == 0:
+            path = [*path, found[0].text]
+        query = " ".join(path)
         if (
             len(query) >= SHORTEST_QUERY
-            and path not in source.headings
-            and not PAGE.fullmatch(path)
+            and not PAGE.fullmatch(path[-1])
             and query.casefold() != document.title.casefold()
         ):
-            yield query, document.document_key
+            yield Known(query, document.document_key, path[-1])
 
 
 def sentences(source: SilverSource, random: Random) -> Iterator[Known]:
@@ -54,14 +62,14 @@ def sentences(source: SilverSource, random: Random) -> Iterator[Known]:
     for document, passage in passages_in_turn(source, random):
         sentence = telling_sentence(source, passage, document.language)
         if sentence is not None:
-            yield sentence, document.document_key
+            yield Known(sentence, document.document_key, sentence)
 
 
-def telling_sentence(source: SilverSource, passage: Passage, language: str | None) -> str | None:
+def telling_sentence(source: SilverSource, passage: Passage, language: str) -> str | None:
     """The sentence whose words weigh most on average; none too short or too long to be one."""
     best: dict[str, float] = {}
     start = 0
-    for end in sentence_ends(passage.content, language or DEFAULT_LANGUAGE):
+    for end in sentence_ends(passage.content, language):
         sentence = " ".join(passage.content[start:end].split())
         words = set(source.telling(sentence))
         start = end
@@ -80,13 +88,14 @@ def known_items(source: SilverSource, random: Random) -> Iterator[Known]:
         text = "\n".join(passage.content for passage in document.passages)
         words = drawn_words(source, text, random)
         if words:
-            yield " ".join(words), document.document_key
+            yield Known(" ".join(words), document.document_key)
 
 
 def drawn_words(source: SilverSource, text: str, random: Random) -> list[str]:
     """Three to six words of those with the largest tf · idf, in the order of the text.
 
-    None of a text that has too few. Of several forms of a word it is the first one, and numbers are none.
+    None of a text that has too few. Of several forms of a word it is the first one; a number is
+    no word.
     """
     words = [word for word in source.telling(text) if not word.isdigit() and len(word) > 1]
     counts = Counter(source.lexemes[word] for word in words)

@@ -54,7 +54,7 @@ def questions(source: SilverSource, random: Random, chat: ChatModel) -> Iterator
                 raise failures[0]
             for (document, _), answer in zip(group, answers, strict=True):
                 if isinstance(answer, str):
-                    yield answer, document.document_key
+                    yield Known(answer, document.document_key)
 
 
 def _ask(
@@ -71,7 +71,7 @@ def question_prompt(title: str, passage: Passage) -> list[Message]:
 
     The mark is made from the text, so that no text can contain it and pretend to be outside.
     """
-    parts = (title, passage.headings, passage.content[:MOST_CHARACTERS])
+    parts = (title, " > ".join(passage.headings), passage.content[:MOST_CHARACTERS])
     shown = "\n\n".join(part for part in parts if part)
     mark = f"passage-{hashlib.sha256(shown.encode('utf-8', 'replace')).hexdigest()[:16]}"
     return [
