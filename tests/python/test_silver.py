@@ -30,8 +30,8 @@ def page(number: int) -> Document:
     near = ANIMALS[number - 1], PLACES[number - 2]
     content = (
         f"# Notes on beasts\n\nThe careful {animal} sleeps near every {place} in winter {number}."
-        f"\n\n## Where a {animal} feeds\n\nOne old {near[0]} follows the {animal} towards the {near[1]}"
-        f" at night. Nobody knows why.\n"
+        f"\n\n## Where a {animal} feeds\n\nOne old {near[0]} follows the {animal} towards the"
+        f" {near[1]} at night. Nobody knows why.\n"
     )
     return Document(
         f"{animal}.md", content, f"Habits of the {animal} family", metadata={"type": "markdown"}
@@ -118,9 +118,7 @@ def test_kinds_take_turns_and_a_seed_repeats_them(filled: Retriever) -> None:
     assert made == silver_judgements(filled, "zoo", queries=7, seed=3)
     assert made != silver_judgements(filled, "zoo", queries=7, seed=4)
     kinds = [key.rpartition("-")[0] for key in made.queries]
-    assert sorted(kinds) == sorted(["title", "heading", "sentence", "known_item"] * 2)[:-1] or (
-        len(kinds) == 7 and set(kinds) == {"title", "heading", "sentence", "known_item"}
-    )
+    assert kinds == ["title", "heading", "sentence", "known_item", "title", "heading", "sentence"]
     assert len(set(made.queries.values())) == 7
 
 
