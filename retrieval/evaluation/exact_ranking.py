@@ -17,7 +17,8 @@ def normalised(vectors: Floats, dimensions: int | None = None) -> Floats:
     """
     kept = vectors[:, :dimensions]
     lengths = np.linalg.norm(kept, axis=1, keepdims=True)
-    return np.divide(kept, lengths, out=np.zeros_like(kept), where=lengths > 0)
+    scaled: Floats = np.divide(kept, lengths, out=np.zeros_like(kept), where=lengths > 0)
+    return scaled
 
 
 def exact_rankings(
