@@ -43,7 +43,7 @@ def parse_chunking(given: str) -> Chunking:
 
 def chunking_label(chunking: Chunking) -> str:
     """The short way to write a chunking, as `parse_chunking` reads it."""
-    parts = [chunking.strategy]
+    parts: list[str] = [chunking.strategy]
     if chunking.maximum_tokens is not None:
         parts.append(str(chunking.maximum_tokens))
         if chunking.overlap_tokens:
