@@ -25,6 +25,7 @@ def plot_chunkers(comparison: ChunkerComparison, path: Path) -> None:
         if each.is_own:
             axes.plot(each.mean_tokens, _recall(each), "o", fillstyle="none", ms=14, color="black")
     axes.set(
+        xscale="log",
         xlabel="mean tokens of a chunk",
         ylabel=f"answers found in {MIDDLE:,} tokens",
         title=f"{comparison.collection}: {comparison.queries} queries",
