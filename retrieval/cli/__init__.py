@@ -14,6 +14,8 @@ from retrieval.cli import (
     calibrate,
     chunk,
     collections,
+    compare_chunkers,
+    compare_models,
     database,
     demo,
     evaluate,
@@ -53,6 +55,8 @@ app.command()(collections.collections)
 app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(golden.app, name="golden")
+app.command()(compare_models.compare_models)
+app.command()(compare_chunkers.compare_chunkers)
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(evaluations.evaluations)

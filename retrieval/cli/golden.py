@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retrieval.cli import golden_judging
+from retrieval.cli import golden_judging, golden_silver
 from retrieval.cli import golden_options as options
 from retrieval.cli.opened import open_retriever
 from retrieval.cli.options import DatabaseUrl, Json, Tenant
@@ -227,3 +227,4 @@ def drop(
 app.command()(golden_judging.add)
 app.command()(golden_judging.judge)
 app.command()(golden_judging.pool)
+app.command()(golden_silver.silver)
