@@ -50,12 +50,14 @@ def store_click_judgements(
         )
     golden_sets = retriever.golden_sets
     origins = {each.name: each.origin for each in golden_sets.list(collection)}
-    if golden_set not in origins:
-        golden_sets.create(collection, golden_set, origin=ORIGIN)
-    elif origins[golden_set] != ORIGIN:
+    if origins.get(golden_set, ORIGIN) != ORIGIN:
         raise InvalidInput(
             f"golden set {golden_set} is of the origin {origins[golden_set]}: what clicks say is "
             "kept apart from it, under another name"
         )
-    golden_sets.put(collection, golden_set, judgements, judge=ORIGIN)
+    with retriever.engine.begin() as connection:
+        golden_sets.create(
+            collection, golden_set, origin=ORIGIN, if_not_exists=True, connection=connection
+        )
+        golden_sets.put(collection, golden_set, judgements, judge=ORIGIN, connection=connection)
     return judgements

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,14 +64,8 @@ def test_what_is_logged_of_hits(filled: Retriever) -> None:
     assert logged(filled)[-1].details == {}
 
 
-def test_from_a_query_to_judgements(filled: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored: dict[str, Any] = {}
-    golden_sets = SimpleNamespace(
-        list=lambda collection: [SimpleNamespace(name="default", origin="human")],
-        create=lambda collection, name, *, origin: stored.update(created=(name, origin)),
-        put=lambda collection, name, judgements, *, judge: stored.update({name: judgements}),
-    )
-    monkeypatch.setattr(filled, "golden_sets", golden_sets, raising=False)
+def test_from_a_query_to_judgements(filled: Retriever) -> None:
+    filled.golden_sets.create("handbook", "default")
     with pytest.raises(NotReady, match="say nothing yet"):
         store_click_judgements(filled, "handbook", "clicked")
     for _ in range(2):
@@ -93,11 +86,13 @@ def test_from_a_query_to_judgements(filled: Retriever, monkeypatch: pytest.Monke
     (clicks,) = filled.query_clicks("handbook")
     assert (clicks.query_text, clicks.clicks) == ("rotate key", 2)
     assert filled.low_score_queries("handbook") == filled.zero_result_queries("handbook") == []
-    assert stored == {}
+    assert [each.name for each in filled.golden_sets.list("handbook")] == ["default"]
     with pytest.raises(InvalidInput, match="golden set default is of the origin human"):
         store_click_judgements(filled, "handbook", "default", minimum_clicks=2)
     kept = store_click_judgements(filled, "handbook", "clicked", minimum_clicks=2)
-    assert stored == {"created": ("clicked", "clicks"), "clicked": kept}
+    assert filled.golden_sets.judgements("handbook", "clicked") == kept
+    origins = {each.name: each.origin for each in filled.golden_sets.list("handbook")}
+    assert origins == {"clicked": "clicks", "default": "human"}
     ((query, relevance),) = kept.relevance.items()
     assert kept.queries == {query: "rotate key"} and relevance == {"keys": 2}
     yesterday = datetime.now(UTC) - timedelta(days=1)

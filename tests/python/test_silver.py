@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,13 +15,12 @@ from retrieval import (
     NotFound,
     Retriever,
 )
-from retrieval.cli.golden_silver import app
+from retrieval.cli import app
 from retrieval.evaluation.silver import silver_judgements
 from retrieval.evaluation.silver_documents import SilverSource, read_source
 from retrieval.evaluation.silver_questions import question_prompt, questions, read_question
 from retrieval.generation.chat import ChatModel, Completion
 from retrieval.generation.prompt import Message
-from retrieval.golden_sets.judgements import Judgements
 
 ANIMALS = ("walrus", "otter", "heron", "badger", "lynx", "marten")
 PLACES = ("harbour", "meadow", "glacier", "quarry", "orchard", "lagoon")
@@ -185,28 +183,14 @@ def test_bad_input(filled: Retriever) -> None:
 def test_the_command_says_that_they_are_synthetic(
     filled: Retriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = Stored()
-    monkeypatch.setattr(Retriever, "golden_sets", stored, raising=False)
     url = filled.engine.url.render_as_string(hide_password=False)
     monkeypatch.setenv("RETRIEVAL_DATABASE_URL", url)
-    arguments = ["zoo", "--kind", "title", "--queries", "2"]
+    arguments = ["golden", "silver", "zoo", "--kind", "title", "--queries", "2"]
     shown = CliRunner().invoke(app, [*arguments, "--dry-run"])
     assert "2 synthetic queries (2 title); nothing was stored" in shown.output
-    assert "title-1" in shown.output and stored.calls == []
+    assert "title-1" in shown.output and filled.golden_sets.list("zoo") == []
     CliRunner().invoke(app, arguments, catch_exceptions=False)
-    (_, _, name, options), (_, _, put_name, made) = stored.calls
-    assert (name, put_name, options["origin"]) == ("silver", "silver", "synthetic")
-    assert "2 title" in options["description"] and set(made.queries) == {"title-1", "title-2"}
-
-
-class Stored:
-    """Golden sets that only note what they are asked to keep."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str, str, Any]] = []
-
-    def create(self, collection: str, name: str, **options: Any) -> None:
-        self.calls.append(("create", collection, name, options))
-
-    def put(self, collection: str, name: str, judgements: Judgements) -> None:
-        self.calls.append(("put", collection, name, judgements))
+    (stored,) = filled.golden_sets.list("zoo")
+    assert (stored.name, stored.origin) == ("silver", "synthetic")
+    assert stored.description is not None and "2 title" in stored.description
+    assert set(filled.golden_sets.judgements("zoo", "silver").queries) == {"title-1", "title-2"}
