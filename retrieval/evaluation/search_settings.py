@@ -68,13 +68,14 @@ class SearchSettings:
         return cls(name if named else path.stem, _object(content, given))
 
     def find(
-        self, retriever: Retriever, collection: str, query: str, max_results: int
+        self, retriever: Retriever, collection: str, query: str, max_results: int, **of_query: Any
     ) -> list[Hit]:
         """The hits of a query, of each document its best chunk, unless the settings say otherwise.
 
         Judgements are of documents, so that several chunks of one would take the places of others.
+        `of_query` are arguments that only this query has, such as its embedding.
         """
-        arguments = {"per_document": 1, **self.arguments}
+        arguments = {"per_document": 1, **self.arguments, **of_query}
         return retriever.search(collection, query, max_results=max_results, **arguments)
 
 
