@@ -2680,7 +2680,8 @@ begin
     end if;
     for field in select * from jsonb_each(field_weights) loop
         perform retrieval._check_choice('field_weights: field', field.key, fields);
-        if jsonb_typeof(field.value) <> 'number' or field.value::numeric not between 0 and 1000 then
+        if jsonb_typeof(field.value) <> 'number' or field.value::numeric not between 0 and 1000
+           or field.value::numeric <> 0 and field.value::numeric < 1e-100 then  -- the score could not tell it from 0
             raise exception 'field_weights: % must be a number from 0 to 1000, not %', field.key, field.value
                 using errcode = 'invalid_parameter_value';
         end if;
@@ -2812,9 +2813,10 @@ comment on function retrieval._hits_statement(bigint, text, text) is
 -- writes it, over the chunks that hold any word of the query:
 --
 --     score = Σ frequency(word in query) · idf · tf / (tf + k1 · (1 − b + b · length / average length))
---     idf   = ln(1 + (N − n + ½) / (n + ½)),  k1 = 1.2,  b = 0.75
+--     idf   = ln(1 + (N − n + ½) / (n + ½)),  k1 = 1.2 and b = 0.75 unless the call or the collection says otherwise
 --
--- N, n and the average length are those of the collection at this moment, as if it held nothing but the current tenant's chunks.
+-- k1 is how long more occurrences of a word go on to count (0: not at all, a chunk holds it or does not), b how much of its
+-- length a chunk is measured against (0: none). N, n and the average length are those of the collection at this moment, as if it held nothing but the current tenant's chunks.
 
 create or replace function retrieval._inverse_document_frequency(chunk_count double precision, document_frequency double precision)
     returns double precision
@@ -2824,15 +2826,45 @@ create or replace function retrieval._inverse_document_frequency(chunk_count dou
 comment on function retrieval._inverse_document_frequency(double precision, double precision) is
 'What a word counts that stands in so many of a collection''s chunks.';
 
--- The ratio is stored in single precision, which may have rounded it up.
+-- k1 and b travel as one array.
+create or replace function retrieval._bm25_constants(
+    collection retrieval.collections, k1 double precision default null, b double precision default null)
+    returns double precision[]
+    language sql immutable
+    return array[
+        coalesce(k1, (collection.settings #>> '{ranking,k1}')::double precision, 1.2),
+        coalesce(b, (collection.settings #>> '{ranking,b}')::double precision, 0.75)];
+
+comment on function retrieval._bm25_constants(retrieval.collections, double precision, double precision) is
+'k1 and b of a search: what it says, else what the collection''s ranking does (see set_ranking), else 1.2 and 0.75.';
+
+create or replace function retrieval._check_bm25_constants(k1 double precision, b double precision)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if k1 not between 0 and 100 then  -- NaN is larger than all
+        raise exception 'k1 must be between 0 and 100, not %', k1 using errcode = 'invalid_parameter_value';
+    elsif b not between 0 and 1 then
+        raise exception 'b must be between 0 and 1, not %', b using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_bm25_constants(double precision, double precision) is
+'22023 where k1 or b cannot be ranked by; null is what is not given.';
+
+-- tf / (tf + K) = 1 / (1 + K / tf), and K / tf is at least k1 · ((1 − b) / largest tf + b · least (length / tf) / average length), whatever
+-- k1 and b are: neither of the two has a negative factor. The ratio is stored in single precision, which may have rounded it up.
 create or replace function retrieval._score_bound(
     weight double precision, maximum_frequency integer, minimum_length_ratio double precision, average_length double precision,
-    largest_field_weight double precision)
+    largest_field_weight double precision, bm25_constants double precision[])
     returns double precision
     language sql immutable parallel safe
-    return weight / (1 + 0.999999 * 1.2 * (0.25 / maximum_frequency + 0.75 * minimum_length_ratio / average_length) / largest_field_weight);
+    return weight / (1 + 0.999999 * bm25_constants[1] * ((1 - bm25_constants[2]) / maximum_frequency
+                                                         + bm25_constants[2] * minimum_length_ratio / average_length) / largest_field_weight);
 
-comment on function retrieval._score_bound(double precision, integer, double precision, double precision, double precision) is
+comment on function retrieval._score_bound(double precision, integer, double precision, double precision, double precision, double precision[]) is
 'The most that a word can add to a chunk''s score: weight is its idf, times how often the query names it; minimum_length_ratio the least length / frequency of the chunks that hold it.';
 
 -- ts_rank of one word is 6/π² · Σ 1/j² for j = 1 … tf: strictly increasing in tf, so the midpoints between its
@@ -2850,14 +2882,17 @@ comment on function retrieval._frequency_thresholds(integer) is
 'Between the values of ts_rank for 0, 1, 2 … occurrences of a word; width_bucket over it gives the number of occurrences.';
 
 -- The one statement that ranks: $1 is _frequency_thresholds(…), $2 how many. With tf / (tf + K) = 1 − K / (tf + K) each
--- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie.
+-- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie. A k1 of 0
+-- would divide by 0 where a word does not stand; one that is next to nothing makes the same scores.
 create or replace function retrieval._keyword_statement(
     collection_id bigint, candidates text, words text[], weights double precision[], average_length double precision,
-    field_weights double precision[], condition text, filter_condition text)
+    field_weights double precision[], bm25_constants double precision[], condition text, filter_condition text)
     returns text
     language plpgsql immutable
 as $$
 declare
+    k1 constant double precision := greatest(bm25_constants[1], 1e-200);
+    b constant double precision := bm25_constants[2];
     total double precision;
     losses text;
 begin
@@ -2872,13 +2907,13 @@ begin
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
-        total, losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
+        total, losses, k1 * (1 - b), k1 * b / average_length, collection_id, candidates,
         ' and (' || condition || ')',
         ' and (' || filter_condition || ')');
 end;
 $$;
 
-comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, text) is
+comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], double precision[], text, text) is
 'The SQL that ranks the chunks matching a tsquery by BM25. Every value in it is quoted; $1 are the frequency thresholds, $2 the number of chunks wanted.';
 
 -- The loop around that statement: the threshold starts where only few chunks reach it and is lowered until the last of the
@@ -2886,7 +2921,8 @@ comment on function retrieval._keyword_statement(bigint, text, text[], double pr
 -- even the best chunks hold, and the dearer a tsquery that looks at pairs of them.
 create or replace function retrieval._best_chunks(
     collection_id bigint, words text[], weights double precision[], bounds double precision[], average_length double precision,
-    maximum_frequency integer, field_weights double precision[], condition text, filter_condition text, candidates integer)
+    maximum_frequency integer, field_weights double precision[], bm25_constants double precision[], condition text, filter_condition text,
+    candidates integer)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set extra_float_digits = 1  -- the weights are written into the statement
@@ -2915,7 +2951,8 @@ begin
             case when few_words then 2 when round = 1 or cardinality(words) <= 16 then 1 else 0 end);
         if threshold_query is distinct from answered_query then
             execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
-                    collection_id, threshold_query, words, weights, average_length, field_weights, condition, filter_condition) || ') h'
+                    collection_id, threshold_query, words, weights, average_length, field_weights, bm25_constants, condition,
+                    filter_condition) || ') h'
                 into chunk_ids, scores using frequency_thresholds, candidates;
             answered_query := threshold_query;
         end if;
@@ -2928,7 +2965,7 @@ begin
 end;
 $$;
 
-comment on function retrieval._best_chunks(bigint, text[], double precision[], double precision[], double precision, integer, double precision[], text, text, integer) is
+comment on function retrieval._best_chunks(bigint, text[], double precision[], double precision[], double precision, integer, double precision[], double precision[], text, text, integer) is
 'The chunks that score best for some words, best first, ties by chunk_id. words: as _counted_word writes them, in descending order of bounds; condition and filter_condition: what a chunk c must fulfil besides, as SQL, or null.';
 -- end
 
@@ -2959,7 +2996,8 @@ comment on function retrieval._chunk_condition(bigint, text, text) is
 
 -- The words of a query that occur in the collection: how often the query names each, in how many chunks it stands, its
 -- weight in the score, and the most that it can add to one.
-create or replace function retrieval._keyword_terms(collection_id bigint, query_text text, field_weights double precision[])
+create or replace function retrieval._keyword_terms(
+    collection_id bigint, query_text text, field_weights double precision[], bm25_constants double precision[])
     returns table (lexeme text, query_frequency integer, document_frequency bigint, weight double precision, bound double precision,
                    average_length double precision, maximum_frequency integer)
     language plpgsql stable
@@ -2969,7 +3007,7 @@ declare
 begin
     return query execute format(
         'select q.lexeme, q.frequency, s.n, w.weight,
-                retrieval._score_bound(w.weight, s.maximum_frequency, s.minimum_length_ratio, $4, $5), $4, s.maximum_frequency
+                retrieval._score_bound(w.weight, s.maximum_frequency, s.minimum_length_ratio, $4, $5, $6), $4, s.maximum_frequency
          from retrieval._query_terms(%1$s, $1, $2) q
          cross join lateral (
              select sum(l.document_frequency)::bigint as n, max(l.maximum_frequency) as maximum_frequency,
@@ -2981,38 +3019,40 @@ begin
          -- where there are more words than anyone means, those that can add most
          order by 5 desc, 1 limit 64', collection_id, retrieval.current_tenant())
         using texts.text_configs, query_text, texts.chunk_count, texts.average_length,
-              greatest(field_weights[1], field_weights[2], field_weights[3]);
+              greatest(field_weights[1], field_weights[2], field_weights[3]), bm25_constants;
 end;
 $$;
 
-comment on function retrieval._keyword_terms(bigint, text, double precision[]) is
+comment on function retrieval._keyword_terms(bigint, text, double precision[], double precision[]) is
 'The words that a query ranks by, 64 at most, with what is known of each in the collection; in descending order of bound.';
 
 create or replace function retrieval._keyword_candidates(
     collection retrieval.collections, query_text text, filter_condition text, candidates integer, keyword_operator text,
-    field_weights jsonb)
+    field_weights jsonb, k1 double precision, b double precision)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set client_min_messages = warning
 as $$
 declare
     fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
+    bm25_constants constant double precision[] := retrieval._bm25_constants(collection, k1, b);
     term record;
 begin
+    perform retrieval._check_bm25_constants(k1, b);
     select array_agg(retrieval._counted_word(k.lexeme, fields)) as words, array_agg(k.weight) as weights, array_agg(k.bound) as bounds,
            max(k.average_length) as average_length, max(k.maximum_frequency) as maximum_frequency
     into term
-    from retrieval._keyword_terms(collection.collection_id, query_text, fields) k;
+    from retrieval._keyword_terms(collection.collection_id, query_text, fields, bm25_constants) k;
     if term.words is null then
         return;
     end if;
     return query select * from retrieval._best_chunks(
         collection.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
-        fields, retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator), filter_condition, candidates);
+        fields, bm25_constants, retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator), filter_condition, candidates);
 end;
 $$;
 
-comment on function retrieval._keyword_candidates(retrieval.collections, text, text, integer, text, jsonb) is
+comment on function retrieval._keyword_candidates(retrieval.collections, text, text, integer, text, jsonb, double precision, double precision) is
 'The best chunks by BM25, best first, ties by chunk_id.';
 
 create or replace function retrieval.keyword_search(
@@ -3021,7 +3061,9 @@ create or replace function retrieval.keyword_search(
     metadata_filter jsonb default null,
     max_results integer default 10,
     keyword_operator text default 'or',
-    field_weights jsonb default null)
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision)
@@ -3033,13 +3075,13 @@ begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
     return query execute retrieval._hits_statement(
-            target.collection_id, 'retrieval._keyword_candidates($1, $2, $3, $4, $5, $6) with ordinality h(chunk_id, score, rank)')
-        using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights;
+            target.collection_id, 'retrieval._keyword_candidates($1, $2, $3, $4, $5, $6, $7, $8) with ordinality h(chunk_id, score, rank)')
+        using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights, k1, b;
 end;
 $$;
 
-comment on function retrieval.keyword_search(text, text, jsonb, integer, text, jsonb) is
-'The best chunks by BM25, best first, ties by chunk_id; no rows where no word of the query occurs. query_text: words, "a phrase", -not, or, prefix*. keyword_operator ''and'' demands every word. field_weights: as in set_field_weights, for this call. score is the BM25 score; its scale depends on query and collection.';
+comment on function retrieval.keyword_search(text, text, jsonb, integer, text, jsonb, double precision, double precision) is
+'The best chunks by BM25, best first, ties by chunk_id; no rows where no word of the query occurs. query_text: words, "a phrase", -not, or, prefix*. keyword_operator ''and'' demands every word. field_weights: as in set_field_weights, for this call. k1, from 0 to 100, and b, from 0 to 1: the constants of BM25; without them those of the collection (see set_ranking), else 1.2 and 0.75. score is the BM25 score; its scale depends on query and collection.';
 -- end
 
 -- begin sql/explain_keyword_search.sql
@@ -3051,7 +3093,9 @@ create or replace function retrieval.explain_keyword_search(
     metadata_filter jsonb default null,
     max_results integer default 10,
     keyword_operator text default 'or',
-    field_weights jsonb default null)
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         keyword_rank bigint, chunk_id bigint, document_key text, score double precision, length integer,
         lexeme text, query_frequency integer, document_frequency bigint, inverse_document_frequency double precision,
@@ -3063,13 +3107,15 @@ declare
     target constant retrieval.collections := retrieval._collection(collection);
     fields constant double precision[] :=
         retrieval._field_weights(coalesce(explain_keyword_search.field_weights, target.settings -> 'field_weights'));
+    bm25_constants constant double precision[] := retrieval._bm25_constants(target, k1, b);
 begin
+    perform retrieval._check_bm25_constants(k1, b);
     return query execute format(
         'select h.keyword_rank, h.chunk_id, h.document_key, h.score, c.length, t.lexeme, t.query_frequency, t.document_frequency,
                 t.weight / t.query_frequency, t.bound, f.title, f.context, f.content,
-                t.weight * w.frequency / (w.frequency + 1.2 * (0.25 + 0.75 * c.length / t.average_length))
-         from retrieval._keyword_terms(%1$s, $1, $6) t
-         left join retrieval.keyword_search($2, $1, $3, $4, $5, $7) h on true
+                t.weight * (w.frequency / case when w.frequency + w.norm = 0 then 1 else w.frequency + w.norm end)
+         from retrieval._keyword_terms(%1$s, $1, $6, $8) t
+         left join retrieval.keyword_search($2, $1, $3, $4, $5, $7, ($8)[1], ($8)[2]) h on true
          left join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          left join lateral (
              select count(*) filter (where u.weight = ''A'') as title, count(*) filter (where u.weight = ''B'') as context,
@@ -3077,13 +3123,14 @@ begin
              from unnest(c.lexemes) l, unnest(l.weights) u(weight)
              where l.lexeme = t.lexeme) f on true
          cross join lateral (
-             select ($6)[1] * f.title + ($6)[2] * f.context + ($6)[3] * f.content as frequency) w
+             select ($6)[1] * f.title + ($6)[2] * f.context + ($6)[3] * f.content as frequency,
+                    ($8)[1] * (1 - ($8)[2] + ($8)[2] * c.length / t.average_length) as norm) w
          order by h.keyword_rank, 14 desc nulls last, t.lexeme', target.collection_id)
-        using query_text, collection, metadata_filter, max_results, keyword_operator, fields, field_weights;
+        using query_text, collection, metadata_filter, max_results, keyword_operator, fields, field_weights, bm25_constants;
 end;
 $$;
 
-comment on function retrieval.explain_keyword_search(text, text, jsonb, integer, text, jsonb) is
+comment on function retrieval.explain_keyword_search(text, text, jsonb, integer, text, jsonb, double precision, double precision) is
 'Why keyword_search ranks as it does: a row for each hit and word of the query, with the word''s document frequency, idf, the most it can contribute (bound), its occurrences by field, and its contribution to the score. Where nothing is found, the words alone.';
 -- end
 
@@ -4685,7 +4732,8 @@ begin
     perform set_config('retrieval.plan', 'index', true);
     if search_leg.leg = 'keyword' then
         select array_agg(k.chunk_id), array_agg(k.score) into chunk_ids, scores
-        from retrieval._keyword_candidates(owner, search_leg.query, filter_condition, candidates, request.keyword_operator, null) k;
+        from retrieval._keyword_candidates(owner, search_leg.query, filter_condition, candidates, request.keyword_operator,
+                                           request.field_weights, request.k1, request.b) k;
     elsif target.kind = 'dense' then
         select array_agg(n.chunk_id), array_agg(n.score) into chunk_ids, scores
         from retrieval._nearest_chunks(
@@ -4729,6 +4777,24 @@ $$;
 
 comment on function retrieval._fusion_settings(retrieval.collections, record) is 'What a request is fused by: {"fusion": …, "rrf_k": …}.';
 
+create or replace function retrieval._ranking_candidates(owner retrieval.collections)
+    returns integer
+    language sql immutable
+    return coalesce((owner.settings #>> '{ranking,candidates}')::integer, 100);
+
+comment on function retrieval._ranking_candidates(retrieval.collections) is 'How many candidates each leg contributes where a call does not say.';
+
+-- A search that did not ask for diversity is not refused for want of something to compare chunks in.
+create or replace function retrieval._ranking_mmr_lambda(owner retrieval.collections, space text)
+    returns double precision
+    language sql stable
+    return case when owner.settings #> '{ranking,mmr_lambda}' is not null
+                     and (retrieval._comparing_space(owner, space)).space_id is not null
+                then (owner.settings #>> '{ranking,mmr_lambda}')::double precision end;
+
+comment on function retrieval._ranking_mmr_lambda(retrieval.collections, text) is
+'The diversity of a search that does not say; null where the collection''s ranking does not either, or where it has no dense space to compare chunks in.';
+
 -- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
 -- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
 create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
@@ -4750,6 +4816,22 @@ $$;
 comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
 'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
+-- What an explanation says of a leg beyond that: the words are ranked by constants that a call or the collection may have set.
+create or replace function retrieval._leg_constants(owner retrieval.collections, request record, leg text)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    bm25_constants constant double precision[] := retrieval._bm25_constants(owner, request.k1, request.b);
+begin
+    return case when leg = 'keyword' then jsonb_build_object(
+        'k1', bm25_constants[1], 'b', bm25_constants[2], 'field_weights', coalesce(request.field_weights, owner.settings -> 'field_weights', '{}'))
+        else '{}' end;
+end;
+$$;
+
+comment on function retrieval._leg_constants(retrieval.collections, record, text) is 'What the words of a request are ranked by; {} for another leg.';
+
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
     language plpgsql immutable
@@ -4762,6 +4844,8 @@ begin
     perform retrieval._check_choice('fusion', coalesce(request.fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
     perform retrieval._check_choice('late_interaction', coalesce(request.late_interaction, 'candidates'), array['candidates', 'collection']);
     perform retrieval._check_share('mmr_lambda', coalesce(request.mmr_lambda, 1));
+    perform retrieval._check_bm25_constants(request.k1, request.b);
+    perform retrieval._field_weights(request.field_weights);
     perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
     perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
     perform retrieval._check_leg_candidates(request.leg_candidates, legs);
@@ -4820,7 +4904,7 @@ begin
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
         is_full := is_full or among is null and request.leg_candidates -> leg.leg is null and cardinality(found_chunks.chunk_ids) >= depth;
-        report := report || (weight || jsonb_build_object(
+        report := report || (weight || retrieval._leg_constants(owner, request, leg.leg) || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
@@ -4914,7 +4998,7 @@ begin
                       where f.id = any (refined.chunk_ids));
     is_full := found_chunks.is_full;
     explanation := settings || jsonb_build_object(
-        'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
+        'candidates', request.candidates, 'mmr_lambda', request.mmr_lambda, 'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
         'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
 end;
 $$;
@@ -4943,7 +5027,7 @@ create or replace function retrieval.hybrid_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -4957,7 +5041,10 @@ create or replace function retrieval.hybrid_search(
     duplicate_similarity double precision default null,
     per_document integer default null,
     mmr_lambda double precision default null,
-    result_offset integer default 0)
+    result_offset integer default 0,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision,
@@ -4971,16 +5058,19 @@ declare
     condition constant text := retrieval._filter_condition(owner, metadata_filter);
     request record;
     -- where all that are no duplicates must be known, finding them takes the square of the candidates
-    deepest constant integer := case when duplicate_similarity is not null and num_nonnulls(per_document, mmr_lambda) > 0 then 1600 else 10000 end;
+    deepest integer;
     ranked record;
 begin
+    candidates := coalesce(candidates, retrieval._ranking_candidates(owner));
+    mmr_lambda := nullif(coalesce(mmr_lambda, retrieval._ranking_mmr_lambda(owner, space)), 1);
+    deepest := case when duplicate_similarity is not null and num_nonnulls(per_document, mmr_lambda) > 0 then 1600 else 10000 end;
     perform retrieval._check_count('max_results', max_results);
     if boosts is not null then
         boosts := retrieval._check_boosts(boosts, now());
     end if;
     select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, max_results, fusion, weights,
            rrf_k, greatest(candidates, max_results) as candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
-           duplicate_similarity, per_document, mmr_lambda, result_offset
+           duplicate_similarity, per_document, mmr_lambda, result_offset, field_weights, k1, b
     into request;
     perform retrieval._check_count('candidates', candidates);
     perform retrieval._check_request(request, retrieval._given_legs(request));
@@ -5004,8 +5094,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; where these are all 0, as of a useless space alone, each counts 1; without a fusion that of the collection, else relative. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. Where these two leave fewer than max_results, the first page is filled up from deeper candidates, at most 10000, or 1600 where near-duplicates fall and more is asked for. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
+comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer, jsonb, double precision, double precision) is
+'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; where these are all 0, as of a useless space alone, each counts 1; without a fusion that of the collection, else relative. candidates: how many each leg contributes, without a number that of the collection, else 100; leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. Where these two leave fewer than max_results, the first page is filled up from deeper candidates, at most 10000, or 1600 where near-duplicates fall and more is asked for. mmr_lambda: diversity, from 0 to 1 for none; without it that of the collection where it has an active dense space. field_weights, k1 and b: of the words, as in keyword_search. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
 -- end
 
 -- begin sql/document_search.sql
@@ -5022,7 +5112,7 @@ create or replace function retrieval.document_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -5032,7 +5122,10 @@ create or replace function retrieval.document_search(
     query_embeddings jsonb default null,
     leg_candidates jsonb default '{}',
     leg_signatures jsonb default null,
-    boosts jsonb default null)
+    boosts jsonb default null,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         document_id bigint, document_key text, title text, metadata jsonb, score double precision,
         chunk_id bigint, "position" integer, content text, chunk_ids bigint[])
@@ -5046,6 +5139,7 @@ declare
     ranked record;
     best record;
 begin
+    candidates := coalesce(candidates, retrieval._ranking_candidates(owner));
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('aggregation', aggregation, array['max', 'sum', 'mean_of_best']);
     if boosts is not null then
@@ -5053,7 +5147,8 @@ begin
     end if;
     select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, null::integer as max_results,
            fusion, weights, rrf_k, candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
-           null::double precision as duplicate_similarity, null::integer as per_document, null::double precision as mmr_lambda, 0 as result_offset
+           null::double precision as duplicate_similarity, null::integer as per_document, null::double precision as mmr_lambda, 0 as result_offset,
+           field_weights, k1, b
     into request;
     perform retrieval._check_request(request, retrieval._given_legs(request));
     loop
@@ -5085,8 +5180,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.document_search(text, text, halfvec, sparsevec, jsonb, integer, text, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb) is
-'The best documents by a hybrid search of their chunks, best first, ties by document_id: one row each, with its best chunk, and in chunk_ids all of its chunks among the candidates, best first. aggregation: score is that of the best chunk (max), the sum of all (sum), or the mean of the three best (mean_of_best). The other arguments are those of hybrid_search. Deeper candidates are taken while there are too few documents.';
+comment on function retrieval.document_search(text, text, halfvec, sparsevec, jsonb, integer, text, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, jsonb, double precision, double precision) is
+'The best documents by a hybrid search of their chunks, best first, ties by document_id: one row each, with its best chunk, and in chunk_ids all of its chunks among the candidates, best first. aggregation: score is that of the best chunk (max), the sum of all (sum), or the mean of the three best (mean_of_best). The other arguments are those of hybrid_search, but for what chooses among chunks; nor does the mmr_lambda of the collection. Deeper candidates are taken while there are too few documents.';
 -- end
 
 -- begin sql/explain_search.sql
@@ -5101,7 +5196,7 @@ create or replace function retrieval.explain_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -5115,7 +5210,10 @@ create or replace function retrieval.explain_search(
     duplicate_similarity double precision default null,
     per_document integer default null,
     mmr_lambda double precision default null,
-    result_offset integer default 0)
+    result_offset integer default 0,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns jsonb
     language plpgsql stable
     set search_path from current
@@ -5132,7 +5230,7 @@ begin
     from retrieval.hybrid_search(
         collection, query_text, query_embedding, query_sparse, metadata_filter, max_results, fusion, weights, rrf_k, candidates, space, signature,
         keyword_operator, search_effort, query_tokens, late_interaction, query_embeddings, leg_candidates, leg_signatures, boosts,
-        duplicate_similarity, per_document, mmr_lambda, result_offset) h;
+        duplicate_similarity, per_document, mmr_lambda, result_offset, field_weights, k1, b) h;
     perform set_config('retrieval.explain', 'off', true);
     explanation := current_setting('retrieval.explanation')::jsonb;
     return explanation - 'steps' || jsonb_build_object('hits', (
@@ -5143,8 +5241,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer, jsonb, double precision, double precision) is
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion, rrf_k, candidates and mmr_lambda (null: none), whether from the call or from the collection; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default), and of the words k1, b and field_weights; fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
 
 create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
     returns jsonb
@@ -5157,26 +5255,71 @@ comment on function retrieval._explained_steps(jsonb, text) is 'What the steps a
 -- end
 
 -- begin sql/set_ranking.sql
--- How a collection's hybrid searches rank unless a call says otherwise.
-create or replace function retrieval.set_ranking(collection text, fusion text default null, weights jsonb default null, rrf_k integer default null)
+-- How a collection's searches rank unless a call says otherwise.
+
+-- For programs: SQL cannot run the model, and so does not ask whether there is one of that name.
+create or replace function retrieval._check_rerank(rerank jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    option record;
+begin
+    if rerank is null then
+        return;
+    elsif jsonb_typeof(rerank) <> 'object' then
+        raise exception 'rerank must be an object such as {"model": "…", "candidates": 50}, not %', rerank using errcode = 'invalid_parameter_value';
+    end if;
+    for option in select * from jsonb_each(rerank) loop
+        perform retrieval._check_choice('rerank: option', option.key, array['model', 'candidates']);
+        if option.key = 'candidates' and option.value::text !~ '^\d{1,9}$' then
+            raise exception 'rerank: candidates must be a whole number from 1 to 10000, not %', option.value using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+    if jsonb_typeof(rerank -> 'model') is distinct from 'string' or btrim(rerank ->> 'model') = '' then
+        raise exception 'rerank: model must be the name of a reranker, not %', coalesce((rerank -> 'model')::text, 'left out')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_count('rerank: candidates', coalesce((rerank ->> 'candidates')::bigint, 1));
+end;
+$$;
+
+comment on function retrieval._check_rerank(jsonb) is '22023 where it does not say which reranker orders how many hits; null is none.';
+
+create or replace function retrieval.set_ranking(
+    collection text,
+    fusion text default null,
+    weights jsonb default null,
+    rrf_k integer default null,
+    candidates integer default null,
+    k1 double precision default null,
+    b double precision default null,
+    mmr_lambda double precision default null,
+    rerank jsonb default null)
     returns void
     language plpgsql
 as $$
 declare
     target constant bigint := (retrieval._collection(collection)).collection_id;
-    ranking constant jsonb := jsonb_strip_nulls(jsonb_build_object('fusion', fusion, 'weights', weights, 'rrf_k', rrf_k));
+    ranking constant jsonb := jsonb_strip_nulls(jsonb_build_object(
+        'fusion', fusion, 'weights', weights, 'rrf_k', rrf_k, 'candidates', candidates, 'k1', k1, 'b', b, 'mmr_lambda', mmr_lambda,
+        'rerank', rerank));
 begin
     perform retrieval._check_choice('fusion', coalesce(fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
     perform retrieval._check_leg_weights(coalesce(weights, '{}'));
     perform retrieval._check_count('rrf_k', coalesce(rrf_k, 1), 1000000);
+    perform retrieval._check_count('candidates', coalesce(candidates, 1));
+    perform retrieval._check_bm25_constants(k1, b);
+    perform retrieval._check_share('mmr_lambda', coalesce(mmr_lambda, 1));
+    perform retrieval._check_rerank(rerank);
     update retrieval.collections c
     set settings = case ranking when '{}' then c.settings - 'ranking' else c.settings || jsonb_build_object('ranking', ranking) end
     where c.collection_id = target;
 end;
 $$;
 
-comment on function retrieval.set_ranking(text, text, jsonb, integer) is
-'Sets what hybrid_search and document_search rank a collection by unless a call says otherwise: the fusion (rrf, relative or dbsf), the weights of legs ({"semantic": 2}; a leg that is not named keeps its calibration or default), and rrf_k. What is null is not set; set_ranking(collection) alone returns to the defaults.';
+comment on function retrieval.set_ranking(text, text, jsonb, integer, integer, double precision, double precision, double precision, jsonb) is
+'Sets what a collection is ranked by unless a call says otherwise. Of hybrid_search and document_search: the fusion (rrf, relative or dbsf), the weights of legs ({"semantic": 2}; a leg that is not named keeps its calibration or default), rrf_k, candidates (how many each leg contributes) and, for chunks alone, mmr_lambda (a call without it asks for 1). Of every search by words, more_like_this and calibrate with them: k1 and b, the constants of BM25. rerank, {"model": "…", "candidates": 50}, is for programs, which order so many hits by that model; no function of this schema does. All are replaced: what is null is not set, and set_ranking(collection) alone returns to the defaults. The weights of fields are for set_field_weights to set, and stay.';
 -- end
 
 -- begin sql/set_chunking.sql
@@ -5506,7 +5649,8 @@ comment on function retrieval.recommend_documents(text, text[], text[], jsonb, i
 -- few other chunks: tf · idf, the choice that Lucene's MoreLikeThis makes, and as there each word then counts alike but
 -- for its idf. What no other document holds would find nothing and is left out.
 create or replace function retrieval._telling_terms(
-    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[])
+    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[],
+    bm25_constants double precision[])
     returns table (lexeme text, weight double precision, bound double precision, average_length double precision, maximum_frequency integer)
     language plpgsql stable
 as $$
@@ -5514,7 +5658,7 @@ declare
     texts constant record := retrieval._text_statistics(collection_id);
 begin
     return query execute format(
-        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6), $5, s.maximum_frequency
+        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6, $7), $5, s.maximum_frequency
          from (select l.lexeme, count(*) as held,
                       sum(cardinality(l.positions)) filter (where $2 is null or c.chunk_id = $2) as frequency
                from retrieval.chunks c, unnest(c.lexemes) l
@@ -5530,11 +5674,11 @@ begin
          order by o.frequency * w.idf desc, o.lexeme collate "C"
          limit $3', collection_id, retrieval.current_tenant())
         using document_id, chunk_id, terms, texts.chunk_count, texts.average_length,
-              greatest(field_weights[1], field_weights[2], field_weights[3]);
+              greatest(field_weights[1], field_weights[2], field_weights[3]), bm25_constants;
 end;
 $$;
 
-comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[]) is
+comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[], double precision[]) is
 'The lexemes that say most about a document, or about one chunk of it, most telling first, with what is known of each in the collection.';
 
 -- The document that the examples name, one way or the other.
@@ -5583,6 +5727,7 @@ declare
     example constant bigint := retrieval._example_document(target, example_document, example_chunk);
     fields constant double precision[] :=
         retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights'));
+    bm25_constants constant double precision[] := retrieval._bm25_constants(target);
     filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
     term record;
 begin
@@ -5592,20 +5737,20 @@ begin
            max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
     into term
     from (select retrieval._counted_word(k.lexeme, fields) as word, k.*
-          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields) k
+          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields, bm25_constants) k
           order by k.bound desc, k.lexeme) t;
     if term.words is null then
         return;
     end if;
     return query execute retrieval._hits_statement(
-            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality h(chunk_id, score, rank)')
+            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) with ordinality h(chunk_id, score, rank)')
         using target.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
-              fields, 'c.document_id <> ' || example, filter_condition, max_results;
+              fields, bm25_constants, 'c.document_id <> ' || example, filter_condition, max_results;
 end;
 $$;
 
 comment on function retrieval.more_like_this(text, text, jsonb, integer, integer, bigint, jsonb) is
-'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call.';
+'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call; k1 and b are those of the collection (see set_ranking).';
 -- end
 
 -- begin sql/calibrate.sql
@@ -5614,7 +5759,8 @@ comment on function retrieval.more_like_this(text, text, jsonb, integer, integer
 -- benchmarks/quality.py all-MiniLM-L6-v2 agrees with the words in .34 to .51 of them, of the Chinese and Japanese ones, which it
 -- cannot read, in .08 to .19, whatever their size. From 0.3 on both count alike; below, the share of the space in the
 -- sum of both is half the cube of agreement / 0.3. Where two legs know different things the words are not the measure: a
--- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word.
+-- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word. The
+-- words are compared as the collection's searches are: with its field weights, k1 and b.
 
 -- The share of the ten nearest chunks of other documents that are among the ten most alike by their words; null where there
 -- are not ten of these.
@@ -5726,7 +5872,7 @@ begin
     select string_agg(retrieval._counted_word(k.lexeme, fields), ' | '),
            total * (1 - exp(greatest(sum(ln(greatest(1 - k.document_frequency / total, 1e-300))), -690))), count(*) = 1
     into words, expected, certain
-    from retrieval._keyword_terms(collection.collection_id, query_text, fields) k;
+    from retrieval._keyword_terms(collection.collection_id, query_text, fields, retrieval._bm25_constants(collection)) k;
     if words is not null then
         condition := retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator);
         certain := certain and condition is null and 0 <> all (fields);

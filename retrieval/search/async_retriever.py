@@ -37,6 +37,7 @@ from retrieval.ingestion import (
 from retrieval.search import statements
 from retrieval.search.async_document_methods import AsyncDocumentMethods
 from retrieval.search.async_search_methods import AsyncSearchMethods
+from retrieval.search.async_settings_methods import AsyncSettingsMethods
 from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.searches import Searches, rows
@@ -54,7 +55,7 @@ from retrieval.worker.jobs import (
 Caller = AsyncConnection | AsyncSession | None
 
 
-class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
+class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods, AsyncSettingsMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy AsyncConnection or AsyncSession)
@@ -281,6 +282,7 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
         async with self._connection(connection) as used:
             await used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
+        self._searches.default_rerankers.forget(name)
 
     async def set_chunking(
         self,

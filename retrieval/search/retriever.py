@@ -40,6 +40,7 @@ from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
 from retrieval.search.searches import Searches, rows
+from retrieval.search.settings_methods import SettingsMethods
 from retrieval.settings import Settings
 from retrieval.spaces.spaces import Spaces
 from retrieval.steps import Read, Result, Steps, drive
@@ -52,7 +53,7 @@ from retrieval.worker.jobs import (
 )
 
 
-class Retriever(SearchMethods, DocumentMethods):
+class Retriever(SearchMethods, DocumentMethods, SettingsMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy Connection or Session) and then
@@ -272,6 +273,7 @@ class Retriever(SearchMethods, DocumentMethods):
         with self._connection(connection) as used:
             used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
+        self._searches.default_rerankers.forget(name)
 
     def set_chunking(
         self,
