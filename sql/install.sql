@@ -124,6 +124,15 @@ do $$ begin perform '[1]'::vector; end; $$;
 \ir highlight.sql
 \ir estimate_space.sql
 \ir describe_space.sql
+\ir create_golden_set.sql
+\ir drop_golden_set.sql
+\ir list_golden_sets.sql
+\ir golden_queries.sql
+\ir put_golden_queries.sql
+\ir add_golden_query.sql
+\ir judgements.sql
+\ir delete_golden_queries.sql
+\ir put_judgements.sql
 \ir create_api_key.sql
 \ir list_api_keys.sql
 \ir find_api_key.sql

@@ -23,14 +23,16 @@ begin atomic
          'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs '
          'highlight hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this '
          'neighbouring_chunks packed_tokens passages recommend recommend_documents sample_chunks semantic_search '
-         'sparse_search'),
+         'sparse_search '
+         'golden_queries judgements list_golden_sets'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
         ('retrieval_writer', true,
          'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
          'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
-         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
+         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces '
+         'add_golden_query create_golden_set delete_golden_queries drop_golden_set put_golden_queries put_judgements'),
         ('retrieval_owner', true,
          'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space '
          'drop_metadata_index drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings '

@@ -19,7 +19,8 @@ end;
 $$;
 
 -- a function that takes or returns a table's row goes with the table, hence the `if exists` below
-drop table retrieval.api_key_collections, retrieval.api_keys, retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
+drop table retrieval.judgements, retrieval.golden_queries, retrieval.golden_sets,
+    retrieval.api_key_collections, retrieval.api_keys, retrieval.finished_jobs, retrieval.jobs, retrieval.attached_table_failures, retrieval.attached_tables, retrieval.embedding_cache,
     retrieval.context_cache, retrieval.query_adapters,
     retrieval.token_embeddings, retrieval.sparse_embeddings,
     retrieval.embeddings, retrieval.spaces, retrieval.lexeme_statistics, retrieval.chunk_statistics,
@@ -42,6 +43,26 @@ drop function if exists retrieval.find_api_key;
 drop function if exists retrieval.list_api_keys;
 drop function if exists retrieval._api_key_collections;
 drop function if exists retrieval.create_api_key;
+drop function if exists retrieval.put_judgements;
+drop function if exists retrieval._check_judged_documents;
+drop function if exists retrieval._check_judgements;
+drop function if exists retrieval.delete_golden_queries;
+drop function if exists retrieval._check_golden_keys;
+drop function if exists retrieval.judgements;
+drop function if exists retrieval.add_golden_query;
+drop function if exists retrieval.put_golden_queries;
+drop function if exists retrieval._check_golden_duplicates;
+drop function if exists retrieval._check_golden_query;
+drop function if exists retrieval._check_golden_queries;
+drop function if exists retrieval.golden_queries;
+drop function if exists retrieval._golden_version;
+drop function if exists retrieval.list_golden_sets;
+drop function if exists retrieval.drop_golden_set;
+drop function if exists retrieval.create_golden_set;
+drop function if exists retrieval._some_of;
+drop function if exists retrieval._raise_golden_version;
+drop function if exists retrieval._lock_golden_set;
+drop function if exists retrieval._golden_set;
 drop function if exists retrieval.describe_space;
 drop function if exists retrieval._separate_share;
 drop function if exists retrieval.estimate_space;

@@ -458,6 +458,53 @@ create table retrieval.api_key_collections (
 );
 create index api_key_collections_collection_id_index on retrieval.api_key_collections (collection_id);
 
+-- Queries with graded judgements. Rows of a version stay as they are: a change ends one and begins another.
+create table retrieval.golden_sets (
+    golden_set_id bigint generated always as identity,
+    collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
+    name text not null,
+    origin text not null default 'human',
+    description text,
+    version integer not null default 0,
+    created_at timestamptz not null default now(),
+    changed_at timestamptz not null default now(),
+    constraint golden_sets_pkey primary key (golden_set_id),
+    constraint golden_sets_name_key unique (collection_id, tenant, name),
+    constraint golden_sets_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade,
+    constraint golden_sets_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'),
+    constraint golden_sets_origin_check check (origin in ('human', 'synthetic', 'clicks'))
+);
+create table retrieval.golden_queries (
+    golden_set_id bigint not null,
+    query_key text not null,
+    query_text text not null,
+    first_version integer not null,
+    last_version integer,
+    constraint golden_queries_pkey primary key (golden_set_id, query_key, first_version),
+    constraint golden_queries_golden_set_id_fkey foreign key (golden_set_id)
+        references retrieval.golden_sets on delete cascade,
+    constraint golden_queries_versions_check check (last_version >= first_version)
+);
+create unique index golden_queries_current_index on retrieval.golden_queries (golden_set_id, query_key) where last_version is null;
+create table retrieval.judgements (
+    golden_set_id bigint not null,
+    query_key text not null,
+    document_key text not null,
+    grade smallint not null,
+    judge text,
+    judged_at timestamptz not null default now(),
+    first_version integer not null,
+    last_version integer,
+    constraint judgements_pkey primary key (golden_set_id, query_key, document_key, first_version),
+    constraint judgements_golden_set_id_fkey foreign key (golden_set_id)
+        references retrieval.golden_sets on delete cascade,
+    constraint judgements_versions_check check (last_version >= first_version)
+);
+create unique index judgements_current_index on retrieval.judgements (golden_set_id, query_key, document_key)
+    where last_version is null;
+
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
 
@@ -8762,6 +8809,475 @@ comment on function retrieval.describe_space(text, text, integer) is
 -- end
 
 
+-- begin sql/create_golden_set.sql
+-- Golden sets: queries, and graded judgements of which documents answer them. Nothing in one is changed in place: a query or a
+-- judgement holds from its first version to its last one, so that what was measured with a version can be measured again.
+create or replace function retrieval._golden_set(collection text, golden_set text)
+    returns retrieval.golden_sets
+    language plpgsql stable
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+    found_set retrieval.golden_sets;
+begin
+    select * into found_set
+    from retrieval.golden_sets s
+    where s.collection_id = owner and s.tenant = retrieval.current_tenant() and s.name = golden_set;
+    if not found then
+        raise exception 'golden set % does not exist in collection %', coalesce(quote_ident(golden_set), 'null'), quote_ident(collection)
+            using errcode = 'undefined_object',
+                  hint = 'Existing golden sets: select name from retrieval.list_golden_sets(…);';
+    end if;
+    return found_set;
+end;
+$$;
+
+comment on function retrieval._golden_set(text, text) is 'The current tenant''s golden set of that name; 42704 where there is none.';
+
+-- Who changes a set holds it until the transaction ends, and works on the version that the one before left.
+create or replace function retrieval._lock_golden_set(collection text, golden_set text)
+    returns retrieval.golden_sets
+    language plpgsql
+as $$
+declare
+    locked retrieval.golden_sets := retrieval._golden_set(collection, golden_set);
+begin
+    select * into locked from retrieval.golden_sets s where s.golden_set_id = locked.golden_set_id for update;
+    if not found then
+        raise exception 'golden set % was just dropped from collection %', quote_ident(golden_set), quote_ident(collection)
+            using errcode = 'undefined_object';
+    end if;
+    return locked;
+end;
+$$;
+
+comment on function retrieval._lock_golden_set(text, text) is 'The golden set as its last writer left it, locked; 42704 where there is none.';
+
+create or replace function retrieval._raise_golden_version(golden_set retrieval.golden_sets, changed boolean)
+    returns integer
+    language plpgsql
+as $$
+begin
+    if changed then
+        update retrieval.golden_sets s set version = s.version + 1, changed_at = now()
+        where s.golden_set_id = golden_set.golden_set_id;
+    end if;
+    return golden_set.version + changed::integer;
+end;
+$$;
+
+comment on function retrieval._raise_golden_version(retrieval.golden_sets, boolean) is
+'The version of a locked golden set, one higher and stored where something has changed.';
+
+create or replace function retrieval._some_of(found text[])
+    returns text
+    language sql immutable
+begin atomic
+    select string_agg(format('%L', f.name), ', ' order by f.number)
+           || case when cardinality(found) > 3 then format(' and %s more', cardinality(found) - 3) else '' end
+    from unnest(found[:3]) with ordinality f(name, number);
+end;
+
+comment on function retrieval._some_of(text[]) is 'The first three of some names, quoted, and how many more there are.';
+
+create or replace function retrieval.create_golden_set(
+    collection text, name text, origin text default 'human', description text default null, if_not_exists boolean default false)
+    returns void
+    language plpgsql
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+    existing text;
+begin
+    perform retrieval._check_name('golden set', name);
+    perform retrieval._check_choice('origin', origin, array['human', 'synthetic', 'clicks']);
+    insert into retrieval.golden_sets (collection_id, tenant, name, origin, description)
+    values (owner, retrieval.current_tenant(), name, origin, description)
+    on conflict on constraint golden_sets_name_key do nothing;
+    if found then
+        return;
+    elsif if_not_exists is not true then
+        raise exception 'golden set % already exists in collection %', quote_ident(name), quote_ident(collection) using errcode = 'duplicate_object';
+    end if;
+    existing := (retrieval._golden_set(collection, name)).origin;
+    if existing <> origin then
+        raise exception 'golden set % is %, not %: give another name', quote_ident(name), existing, origin using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval.create_golden_set(text, text, text, text, boolean) is
+'Creates an empty golden set of a collection for the current tenant, in version 0. origin says who judges: human, synthetic (made from the documents) or clicks. 42710 where the name is taken; with if_not_exists an existing set is kept as it is, and only one of another origin is an error.';
+-- end
+
+-- begin sql/drop_golden_set.sql
+create or replace function retrieval.drop_golden_set(collection text, golden_set text)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._lock_golden_set(collection, golden_set);
+begin
+    delete from retrieval.golden_sets s where s.golden_set_id = target.golden_set_id;
+end;
+$$;
+
+comment on function retrieval.drop_golden_set(text, text) is 'Removes a golden set with every version of it. 42704 where there is none.';
+-- end
+
+-- begin sql/list_golden_sets.sql
+create or replace function retrieval.list_golden_sets(collection text)
+    returns table (
+        name text, origin text, description text, version integer, queries bigint, judgements bigint,
+        created_at timestamptz, changed_at timestamptz)
+    language plpgsql stable
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+begin
+    return query
+        select s.name, s.origin, s.description, s.version,
+               (select count(*) from retrieval.golden_queries q where q.golden_set_id = s.golden_set_id and q.last_version is null),
+               (select count(*) from retrieval.judgements j where j.golden_set_id = s.golden_set_id and j.last_version is null),
+               s.created_at, s.changed_at
+        from retrieval.golden_sets s
+        where s.collection_id = owner and s.tenant = retrieval.current_tenant()
+        order by s.name;
+end;
+$$;
+
+comment on function retrieval.list_golden_sets(text) is
+'The current tenant''s golden sets of a collection by name, with the queries and judgements that they hold now.';
+-- end
+
+-- begin sql/golden_queries.sql
+-- A version is null for the current one.
+create or replace function retrieval._golden_version(golden_set retrieval.golden_sets, version integer)
+    returns integer
+    language plpgsql immutable
+as $$
+begin
+    if version not between 0 and golden_set.version then
+        raise exception 'golden set % has no version %; the newest is %', quote_ident(golden_set.name), version, golden_set.version
+            using errcode = 'undefined_object';
+    end if;
+    return coalesce(version, golden_set.version);
+end;
+$$;
+
+comment on function retrieval._golden_version(retrieval.golden_sets, integer) is 'The version, or of null the newest one; 42704 where the golden set has no such version.';
+
+create or replace function retrieval.golden_queries(collection text, golden_set text, version integer default null)
+    returns table (query_key text, query_text text)
+    language plpgsql stable
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._golden_set(collection, golden_set);
+    wanted constant integer := retrieval._golden_version(target, version);
+begin
+    return query
+        select q.query_key, q.query_text
+        from retrieval.golden_queries q
+        where q.golden_set_id = target.golden_set_id and q.first_version <= wanted and coalesce(q.last_version >= wanted, true)
+        order by q.query_key;
+end;
+$$;
+
+comment on function retrieval.golden_queries(text, text, integer) is
+'The queries of a golden set by key, as they are or as they were in a version. 42704 for a set or a version that there is not.';
+-- end
+
+-- begin sql/put_golden_queries.sql
+create or replace function retrieval._check_golden_queries(queries jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    repeated text[];
+begin
+    if jsonb_typeof(queries) is distinct from 'array' or queries = '[]' then
+        raise exception 'queries must be a JSON array of at least one object' using errcode = 'invalid_parameter_value';
+    elsif exists (select from jsonb_array_elements(queries) q
+                  where jsonb_typeof(q -> 'query_key') is distinct from 'string' or jsonb_typeof(q -> 'query_text') is distinct from 'string') then
+        raise exception 'a query must be an object with the texts "query_key" and "query_text"' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_golden_query(q ->> 'query_key', q ->> 'query_text') from jsonb_array_elements(queries) q;
+    repeated := array(select q ->> 'query_key' from jsonb_array_elements(queries) q group by 1 having count(*) > 1 order by 1);
+    if cardinality(repeated) > 0 then
+        raise exception 'query_key is given twice: %', retrieval._some_of(repeated) using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_queries(jsonb) is '22023 where queries are not an array of objects with a key and a text each, or a key is there twice.';
+
+create or replace function retrieval._check_golden_query(query_key text, query_text text)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if query_key ~ '[[:cntrl:]]' or query_key !~ '\S' or octet_length(query_key) > 1000 then
+        raise exception 'query_key % is not usable: up to 1000 bytes, no control character, not only blanks', quote_literal(left(query_key, 200))
+            using errcode = 'invalid_parameter_value';
+    elsif query_text is null or query_text !~ '\S' then
+        raise exception 'query % has no text', coalesce(quote_literal(query_key), 'null') using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_query(text, text) is '22023 where a golden set cannot hold a query of this key and text.';
+
+create or replace function retrieval._check_golden_duplicates(golden_set_id bigint)
+    returns void
+    language plpgsql stable
+as $$
+declare
+    duplicate record;
+begin
+    select q.query_text, array_agg(q.query_key order by q.query_key) as query_keys into duplicate
+    from retrieval.golden_queries q
+    where q.golden_set_id = _check_golden_duplicates.golden_set_id and q.last_version is null
+    group by q.query_text having count(*) > 1
+    order by 2 limit 1;
+    if found then
+        raise exception 'queries % have the same text: %', retrieval._some_of(duplicate.query_keys), left(duplicate.query_text, 200)
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_duplicates(bigint) is '22023 where two queries of a golden set have the same text.';
+
+create or replace function retrieval.put_golden_queries(collection text, golden_set text, queries jsonb)
+    returns integer
+    language plpgsql
+as $$
+declare
+    target retrieval.golden_sets;
+    added bigint;
+begin
+    perform retrieval._check_golden_queries(queries);
+    target := retrieval._lock_golden_set(collection, golden_set);
+    update retrieval.golden_queries q set last_version = target.version
+    from jsonb_to_recordset(queries) g(query_key text, query_text text)
+    where q.golden_set_id = target.golden_set_id and q.last_version is null
+      and q.query_key = g.query_key and q.query_text <> g.query_text;
+    insert into retrieval.golden_queries (golden_set_id, query_key, query_text, first_version)
+    select target.golden_set_id, g.query_key, g.query_text, target.version + 1
+    from jsonb_to_recordset(queries) g(query_key text, query_text text)
+    where not exists (
+        select from retrieval.golden_queries q
+        where q.golden_set_id = target.golden_set_id and q.last_version is null and q.query_key = g.query_key);
+    get diagnostics added = row_count;
+    perform retrieval._check_golden_duplicates(target.golden_set_id);
+    return retrieval._raise_golden_version(target, added > 0);
+end;
+$$;
+
+comment on function retrieval.put_golden_queries(text, text, jsonb) is
+'Adds queries to a golden set, or gives those of the same key another text: all of them or none. queries is an array of {"query_key", "query_text"}. Returns the version of the set, which is a new one where something has changed. 22023 for an empty array, an empty text, a key that is given twice, and two queries of the same text.';
+-- end
+
+-- begin sql/add_golden_query.sql
+-- For who judges while searching: the query gets a key, once.
+create or replace function retrieval.add_golden_query(collection text, golden_set text, query_text text)
+    returns text
+    language plpgsql
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._lock_golden_set(collection, golden_set);
+    key text;
+begin
+    select q.query_key into key
+    from retrieval.golden_queries q
+    where q.golden_set_id = target.golden_set_id and q.last_version is null and q.query_text = add_golden_query.query_text;
+    if found then
+        return key;
+    end if;
+    -- one that no version has had
+    select (1 + coalesce(max(q.query_key::bigint), 0))::text into key
+    from retrieval.golden_queries q
+    where q.golden_set_id = target.golden_set_id and q.query_key ~ '^[1-9][0-9]{0,15}$';
+    perform retrieval.put_golden_queries(collection, golden_set, jsonb_build_array(jsonb_build_object('query_key', key, 'query_text', query_text)));
+    return key;
+end;
+$$;
+
+comment on function retrieval.add_golden_query(text, text, text) is
+'The key of the query of this text in a golden set; where there is none it is added, under the next number that no query of the set has ever had. 22023 for an empty text.';
+-- end
+
+-- begin sql/judgements.sql
+create or replace function retrieval.judgements(collection text, golden_set text, version integer default null)
+    returns table (query_key text, document_key text, grade smallint, judge text, judged_at timestamptz)
+    language plpgsql stable
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._golden_set(collection, golden_set);
+    wanted constant integer := retrieval._golden_version(target, version);
+begin
+    return query
+        select j.query_key, j.document_key, j.grade, j.judge, j.judged_at
+        from retrieval.judgements j
+        where j.golden_set_id = target.golden_set_id and j.first_version <= wanted and coalesce(j.last_version >= wanted, true)
+        order by j.query_key, j.grade desc, j.document_key;
+end;
+$$;
+
+comment on function retrieval.judgements(text, text, integer) is
+'The judgements of a golden set by query, best grade first, as they are or as they were in a version, with who judged and when. 42704 for a set or a version that there is not.';
+-- end
+
+-- begin sql/delete_golden_queries.sql
+create or replace function retrieval._check_golden_keys(golden_set retrieval.golden_sets, query_keys text[])
+    returns void
+    language plpgsql stable
+as $$
+declare
+    unknown constant text[] := array(
+        select distinct g.query_key
+        from unnest(query_keys) g(query_key)
+        where not exists (
+            select from retrieval.golden_queries q
+            where q.golden_set_id = golden_set.golden_set_id and q.last_version is null and q.query_key = g.query_key)
+        order by 1);
+begin
+    if cardinality(unknown) > 0 then
+        raise exception 'golden set % has no query %', quote_ident(golden_set.name), retrieval._some_of(unknown)
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_keys(retrieval.golden_sets, text[]) is '22023 where a golden set lacks a query of one of these keys.';
+
+create or replace function retrieval.delete_golden_queries(collection text, golden_set text, query_keys text[])
+    returns integer
+    language plpgsql
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._lock_golden_set(collection, golden_set);
+begin
+    if coalesce(cardinality(query_keys), 0) = 0 then
+        raise exception 'query_keys must name at least one query' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_golden_keys(target, query_keys);
+    update retrieval.golden_queries q set last_version = target.version
+    where q.golden_set_id = target.golden_set_id and q.last_version is null and q.query_key = any (query_keys);
+    update retrieval.judgements j set last_version = target.version
+    where j.golden_set_id = target.golden_set_id and j.last_version is null and j.query_key = any (query_keys);
+    return retrieval._raise_golden_version(target, true);
+end;
+$$;
+
+comment on function retrieval.delete_golden_queries(text, text, text[]) is
+'Takes queries out of a golden set with their judgements, from a new version on, and returns that version; earlier ones keep them. 22023 for an empty array and for a key that the set has not.';
+-- end
+
+-- begin sql/put_judgements.sql
+create or replace function retrieval._check_judgements(judgements jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    wrong record;
+begin
+    if jsonb_typeof(judgements) is distinct from 'array' or judgements = '[]' then
+        raise exception 'judgements must be a JSON array of at least one object' using errcode = 'invalid_parameter_value';
+    elsif exists (select from jsonb_array_elements(judgements) j
+                  where jsonb_typeof(j -> 'query_key') is distinct from 'string' or jsonb_typeof(j -> 'document_key') is distinct from 'string'
+                     or j -> 'grade' is null) then
+        raise exception 'a judgement must be an object with "query_key", "document_key" and "grade"' using errcode = 'invalid_parameter_value';
+    end if;
+    select j.query_key, j.document_key, j.grade into wrong
+    from jsonb_to_recordset(judgements) j(query_key text, document_key text, grade jsonb)
+    where j.grade <> 'null'
+      and case when j.grade::text ~ '^-?\d{1,4}$' then j.grade::text::integer not between -10 and 100 else true end
+    limit 1;
+    if found then
+        raise exception 'the grade of document % for query % must be a whole number between -10 and 100, or null, not %',
+                        quote_literal(wrong.document_key), quote_literal(wrong.query_key), left(wrong.grade::text, 100)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    select j.query_key, j.document_key into wrong
+    from jsonb_to_recordset(judgements) j(query_key text, document_key text)
+    group by j.query_key, j.document_key having count(*) > 1 limit 1;
+    if found then
+        raise exception 'document % is judged twice for query %', quote_literal(wrong.document_key), quote_literal(wrong.query_key)
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_judgements(jsonb) is
+'22023 where judgements are not an array of objects with a query, a document and a grade each, or a pair is there twice.';
+
+create or replace function retrieval._check_judged_documents(collection text, document_keys text[])
+    returns void
+    language plpgsql stable
+as $$
+declare
+    missing text[];
+begin
+    -- with literals, for the partition
+    execute format(
+        'select array_agg(distinct g.document_key order by g.document_key) from unnest($1) g(document_key)
+         where not exists (
+             select from retrieval.documents d
+             where d.collection_id = %s and d.tenant = %L and d.document_key = g.document_key)',
+        (retrieval._collection(collection)).collection_id, retrieval.current_tenant())
+        into missing using document_keys;
+    if cardinality(missing) > 0 then
+        raise exception 'judged, but not in collection %: % %', quote_ident(collection),
+                        case cardinality(missing) when 1 then 'document' else 'documents' end, retrieval._some_of(missing)
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_judged_documents(text, text[]) is '22023 where a document is not in the collection, for the current tenant.';
+
+create or replace function retrieval.put_judgements(collection text, golden_set text, judgements jsonb, judge text default null)
+    returns integer
+    language plpgsql
+as $$
+declare
+    target retrieval.golden_sets;
+    query_keys text[];
+    document_keys text[];
+    grades smallint[];
+    removed bigint;
+    added bigint;
+begin
+    perform retrieval._check_judgements(judgements);
+    target := retrieval._lock_golden_set(collection, golden_set);
+    select array_agg(g.query_key), array_agg(g.document_key), array_agg(g.grade) into query_keys, document_keys, grades
+    from jsonb_to_recordset(judgements) g(query_key text, document_key text, grade smallint);
+    perform retrieval._check_golden_keys(target, query_keys);
+    perform retrieval._check_judged_documents(collection, array(
+        select g.document_key from unnest(document_keys, grades) g(document_key, grade) where g.grade is not null));
+    update retrieval.judgements j set last_version = target.version
+    from unnest(query_keys, document_keys, grades) g(query_key, document_key, grade)
+    where j.golden_set_id = target.golden_set_id and j.last_version is null
+      and j.query_key = g.query_key and j.document_key = g.document_key
+      and (j.grade, j.judge) is distinct from (g.grade, coalesce(put_judgements.judge, j.judge));
+    get diagnostics removed = row_count;
+    insert into retrieval.judgements (golden_set_id, query_key, document_key, grade, judge, first_version)
+    select target.golden_set_id, g.query_key, g.document_key, g.grade, put_judgements.judge, target.version + 1
+    from unnest(query_keys, document_keys, grades) g(query_key, document_key, grade)
+    where g.grade is not null and not exists (
+        select from retrieval.judgements j
+        where j.golden_set_id = target.golden_set_id and j.last_version is null
+          and j.query_key = g.query_key and j.document_key = g.document_key);
+    get diagnostics added = row_count;
+    return retrieval._raise_golden_version(target, removed + added > 0);
+end;
+$$;
+
+comment on function retrieval.put_judgements(text, text, jsonb, text) is
+'Stores judgements in a golden set, each in the place of the one that its query and document had: all of them or none. judgements is an array of {"query_key", "document_key", "grade"}. A grade is a whole number between -10 and 100, and a document is relevant where it is above 0; null takes a judgement back. judge says who judged. Returns the version of the set, which is a new one where something has changed. 22023 for an empty array, an unknown query, a document that is not in the collection, and a pair that is given twice.';
+-- end
+
 -- begin sql/create_api_key.sql
 -- Keys to the HTTP service. The secret never gets here: the service's own program makes it, shows it once and gives its hash.
 --
@@ -8936,6 +9452,9 @@ alter table retrieval.attached_tables enable row level security;
 alter table retrieval.attached_table_failures enable row level security;
 alter table retrieval.embedding_cache enable row level security;
 alter table retrieval.context_cache enable row level security;
+alter table retrieval.golden_sets enable row level security;
+alter table retrieval.golden_queries enable row level security;
+alter table retrieval.judgements enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
 
@@ -9011,14 +9530,16 @@ begin atomic
          'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs '
          'highlight hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this '
          'neighbouring_chunks packed_tokens passages recommend recommend_documents sample_chunks semantic_search '
-         'sparse_search'),
+         'sparse_search '
+         'golden_queries judgements list_golden_sets'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
         -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
         ('retrieval_writer', true,
          'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
          'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
-         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
+         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces '
+         'add_golden_query create_golden_set delete_golden_queries drop_golden_set put_golden_queries put_judgements'),
         ('retrieval_owner', true,
          'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space '
          'drop_metadata_index drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings '

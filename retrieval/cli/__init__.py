@@ -16,6 +16,7 @@ from retrieval.cli import (
     collections,
     database,
     demo,
+    golden,
     ingest,
     jobs,
     keys,
@@ -48,6 +49,7 @@ app.command()(answer.answer)
 app.command()(collections.collections)
 app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
+app.add_typer(golden.app, name="golden")
 app.command()(calibrate.calibrate)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

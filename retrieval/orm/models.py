@@ -21,6 +21,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Text,
     UniqueConstraint,
     text,
@@ -35,6 +36,7 @@ _EMPTY = text("'{}'")
 _CURRENT_TENANT = text("retrieval.current_tenant()")
 _TENANT_CHECK = "octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'"
 _OF_A_TENANT = text("tenant <> ''")
+_CURRENT_VERSION = text("last_version is null")
 
 
 class Base(DeclarativeBase):
@@ -504,6 +506,87 @@ class AttachedTableFailure(Base):
     sqlstate: Mapped[str]
     message: Mapped[str]
     failed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class GoldenSet(Base):
+    """Queries of a collection with graded judgements; every change makes another version."""
+
+    __tablename__ = "golden_sets"
+    __table_args__ = (
+        PrimaryKeyConstraint("golden_set_id"),
+        UniqueConstraint("collection_id", "tenant", "name", name="name"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
+        CheckConstraint("origin in ('human', 'synthetic', 'clicks')", name="origin"),
+    )
+
+    golden_set_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
+    name: Mapped[str]
+    origin: Mapped[str] = mapped_column(server_default="human")
+    description: Mapped[str | None]
+    version: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    changed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class GoldenQuery(Base):
+    """A query of a golden set, as it was from one version to another."""
+
+    __tablename__ = "golden_queries"
+    __table_args__ = (
+        PrimaryKeyConstraint("golden_set_id", "query_key", "first_version"),
+        ForeignKeyConstraint(
+            ["golden_set_id"], ["retrieval.golden_sets.golden_set_id"], ondelete="cascade"
+        ),
+        CheckConstraint("last_version >= first_version", name="versions"),
+        Index(
+            "golden_queries_current_index",
+            "golden_set_id",
+            "query_key",
+            unique=True,
+            postgresql_where=_CURRENT_VERSION,
+        ),
+    )
+
+    golden_set_id: Mapped[int]
+    query_key: Mapped[str]
+    query_text: Mapped[str]
+    first_version: Mapped[int] = mapped_column(Integer)
+    last_version: Mapped[int | None] = mapped_column(Integer)
+
+
+class Judgement(Base):
+    """How well a document answers a query, as it was judged from one version to another."""
+
+    __tablename__ = "judgements"
+    __table_args__ = (
+        PrimaryKeyConstraint("golden_set_id", "query_key", "document_key", "first_version"),
+        ForeignKeyConstraint(
+            ["golden_set_id"], ["retrieval.golden_sets.golden_set_id"], ondelete="cascade"
+        ),
+        CheckConstraint("last_version >= first_version", name="versions"),
+        Index(
+            "judgements_current_index",
+            "golden_set_id",
+            "query_key",
+            "document_key",
+            unique=True,
+            postgresql_where=_CURRENT_VERSION,
+        ),
+    )
+
+    golden_set_id: Mapped[int]
+    query_key: Mapped[str]
+    document_key: Mapped[str]
+    grade: Mapped[int] = mapped_column(SmallInteger)
+    judge: Mapped[str | None]
+    judged_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    first_version: Mapped[int] = mapped_column(Integer)
+    last_version: Mapped[int | None] = mapped_column(Integer)
 
 
 class ApiKey(Base):

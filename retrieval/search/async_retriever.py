@@ -26,6 +26,7 @@ from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.errors import DatabaseError
+from retrieval.golden_sets.async_golden_sets import AsyncGoldenSets
 from retrieval.ingestion import (
     ContextWriter,
     IngestOptions,
@@ -76,6 +77,7 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods, AsyncSettingsMeth
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = AsyncSpaces(self._drive, self._spaces)
+        self.golden_sets = AsyncGoldenSets(self._drive)
 
     @classmethod
     async def open(
@@ -140,6 +142,7 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods, AsyncSettingsMeth
     def _copy(self) -> Self:
         bound = copy.copy(self)
         bound.spaces = AsyncSpaces(bound._drive, self._spaces)
+        bound.golden_sets = AsyncGoldenSets(bound._drive)
         return bound
 
     def read_only(self) -> Self:

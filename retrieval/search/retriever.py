@@ -26,6 +26,7 @@ from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.errors import DatabaseError
+from retrieval.golden_sets.golden_sets import GoldenSets
 from retrieval.ingestion import (
     ContextWriter,
     IngestOptions,
@@ -74,6 +75,7 @@ class Retriever(SearchMethods, DocumentMethods, SettingsMethods):
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = Spaces(self._drive, self._spaces)
+        self.golden_sets = GoldenSets(self._drive)
 
     @classmethod
     def open(
@@ -136,6 +138,7 @@ class Retriever(SearchMethods, DocumentMethods, SettingsMethods):
     def _copy(self) -> Self:
         bound = copy.copy(self)
         bound.spaces = Spaces(bound._drive, self._spaces)
+        bound.golden_sets = GoldenSets(bound._drive)
         return bound
 
     def read_only(self) -> Self:

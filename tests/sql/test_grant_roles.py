@@ -53,12 +53,17 @@ SEARCHES = [
     "split_text('One. Two.')",
     "truncate_embedding('[1,2,3]', 2)",
     "cached_embeddings('{}', '{}')",
+    "golden_queries('c', 'g')",
+    "judgements('c', 'g')",
+    "list_golden_sets('c')",
 ]
 
 REFUSED_TO_READERS = [
     "select retrieval.put_documents('c', '[]')",
     "select retrieval.delete_document('c', 'bicycle')",
     "select retrieval.create_collection('d')",
+    "select retrieval.create_golden_set('c', 'h')",
+    "select retrieval.put_judgements('c', 'g', '[]')",
     "select retrieval.job_chunks('{1}')",
     "select retrieval.cache_embeddings('{}', '{}', '{}')",
     "select retrieval._chunk_count(1)",
@@ -73,7 +78,7 @@ REFUSED_TO_READERS = [
         for table in (
             *("jobs", "finished_jobs", "embedding_cache", "context_cache", "query_adapters"),
             *("chunk_statistics", "lexeme_statistics", "attached_tables"),
-            *("attached_table_failures",),
+            *("attached_table_failures", "golden_sets", "golden_queries", "judgements"),
         )
     ),
 ]
@@ -98,6 +103,7 @@ def filled(sql: psycopg.Cursor) -> psycopg.Cursor:
     """The collection c with two documents and a space of each kind."""
     sql.execute("select retrieval.create_collection(name) from unnest('{c,empty}'::text[]) name")
     sql.execute("select retrieval.index_metadata('c', 'year', 'numeric')")
+    sql.execute("select retrieval.create_golden_set('c', 'g')")
     put(
         sql,
         "c",
@@ -237,6 +243,13 @@ def test_a_writer_writes_by_functions(filled: psycopg.Cursor, login: str) -> Non
     for upkeep in ("enqueue_missing", "calibrate", "tidy_collection", "build_index"):
         filled.execute(f"select retrieval.{upkeep}('c')")
     filled.execute("select retrieval.trim_embedding_cache(0)")
+    query = value(filled, "select retrieval.add_golden_query('c', 'g', 'a wheel')")
+    filled.execute(
+        "select retrieval.put_judgements('c', 'g', jsonb_build_array(jsonb_build_object("
+        "'query_key', %s::text, 'document_key', 'bicycle', 'grade', 1)))",
+        [query],
+    )
+    filled.execute("select retrieval.drop_golden_set('c', 'g')")
     words = "select document_key from retrieval.keyword_search('c', 'wheel') order by 1"
     assert column(filled, words) == ["bicycle", "cart", "ski", "sledge"]
     assert value(filled, "select retrieval.delete_documents('c', '{ski,sledge}')") == 2
