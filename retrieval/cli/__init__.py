@@ -26,6 +26,7 @@ from retrieval.cli import (
     serve,
     set_chunking,
     spaces,
+    tune,
     worker,
 )
 from retrieval.errors import RetrievalError
@@ -51,6 +52,7 @@ app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(golden.app, name="golden")
 app.command()(calibrate.calibrate)
+app.command()(tune.tune)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)

@@ -37,7 +37,9 @@ def ranking_space(
 def _set(summary: CollectionSummary) -> dict[str, Any]:
     """The parameters that were set for the collection."""
     ranking, fields = summary.ranking or {}, summary.field_weights or {}
-    found = {name: ranking[name] for name in ("candidates", "k1", "b") if name in ranking}
+    found: dict[str, Any] = {
+        name: ranking[name] for name in ("candidates", "k1", "b") if name in ranking
+    }
     found |= {name: fields[name] for name in FIELDS if name in fields}
     if "mmr_lambda" in ranking:
         found |= {"diverse": ranking["mmr_lambda"] < 1, "mmr_lambda": ranking["mmr_lambda"]}

@@ -78,7 +78,7 @@ def _usable(retriever: Retriever, collection: str, judgements: Judgements) -> li
         orm.of_current_tenant(document),
     )
     stored = {row.document_key for row in retriever.read(statement)}
-    return [query for query in judgements.queries if relevant[query] & stored]
+    return [query for query in judgements.queries if relevant.get(query, set()) & stored]
 
 
 def _shuffled(queries: Mapping[str, str], most: int, seed: int) -> list[str]:

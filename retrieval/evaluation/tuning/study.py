@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EXPLORING = "trying settings"
 CHOOSING = "choosing"
+SIMPLIFYING = "simplifying"
 # queries between two looks at whether a setting still has a chance
 BATCH = 25
 # settings tried before one is stopped for being worse than the median of them
@@ -111,12 +112,12 @@ class Study:
 
 
 def choose(
-    study: Study, validated: Sequence[str], progress: Progress
+    study: Study, validated: Sequence[str], before: Measured, progress: Progress
 ) -> tuple[Parameters, Measured] | None:
     """The best of the best settings, with queries that the study has not seen as well.
 
-    Then each parameter that is not needed returns to what it was, so that no more is changed than
-    what helps. None where no setting is within the limit.
+    If that is better than `before`, each parameter that is not needed returns to what it was, so
+    that no more is changed than what helps. None where no setting is within the limit.
     """
     finalists = study.best()
     found: list[tuple[Parameters, Measured]] = []
@@ -129,24 +130,21 @@ def choose(
     if not found:
         return None
     best = max(found, key=lambda each: each[1].mean)
-    return _simplified(study, best, validated)
+    return best if best[1].mean <= before.mean else _simplified(study, best, progress)
 
 
 def _simplified(
-    study: Study, best: tuple[Parameters, Measured], validated: Sequence[str]
+    study: Study, best: tuple[Parameters, Measured], progress: Progress
 ) -> tuple[Parameters, Measured]:
-    keys = [*study.explored, *validated]
-    for name, value in study.space.current.items():
+    for number, (name, value) in enumerate(study.space.current.items()):
         parameters = {**best[0], name: value}
         arguments = study.arguments(parameters)
-        if parameters == best[0]:
-            continue
-        if arguments == study.arguments(best[0]):
-            best = (parameters, best[1])
-            continue
-        found = study.examination.measure(arguments, keys)
+        found = best[1]
+        if arguments != study.arguments(best[0]):
+            found = study.examination.measure(arguments, best[1].scores)
         if found.mean >= best[1].mean and study.is_within(found):
             best = (parameters, found)
+        progress(SIMPLIFYING, number + 1, len(study.space.current))
     return best
 
 

@@ -17,6 +17,7 @@ from retrieval.golden_sets.judgements import Judgements
 from retrieval.reranking import Reranker, create_reranker
 from retrieval.search import Retriever
 from retrieval.search.request import DEFAULT_LEGS
+from retrieval.search.rerank import LATE_INTERACTION
 from retrieval.spaces.progress import Progress, silent
 
 JUDGING = "judging"
@@ -57,7 +58,7 @@ def tune(
     parts = judged_parts(retriever, collection, judgements, held_out=held_out, seed=seed)
     query = next(iter(parts.learned.queries.values()))
     space = ranking_space(retriever, collection, query, legs, rerankers)
-    models = {name: create_reranker(name) for name in space.rerankers}
+    models = {name: create_reranker(name) for name in space.rerankers if name != LATE_INTERACTION}
     semantic = "semantic" in space.legs
     examination = Examination(
         retriever, collection, parts.learned, measure, models, semantic=semantic
@@ -66,7 +67,7 @@ def tune(
     study = Study(examination, space, fixed, parts.explored, max_latency)
     study.run(trials, seed, progress)
     before = examination.measure(study.arguments(space.current), parts.learned.queries)
-    best = choose(study, parts.validated, progress)
+    best = choose(study, parts.validated, before, progress)
     tuning = RankingTuning(
         collection=collection,
         measure=measure,
