@@ -113,6 +113,13 @@ class ExplainedLeg(ResponseBody):
         description="Where the weight is from: call, ranking, calibration or default.",
         examples=["calibration"],
     )
+    k1: float | None = Field(default=None, description="Of words: k1 of BM25.", examples=[1.2])
+    b: float | None = Field(default=None, description="Of words: b of BM25.", examples=[0.75])
+    field_weights: dict[str, float] | None = Field(
+        default=None,
+        description="Of words: what they count by field, 1 in one that is not there.",
+        examples=[{"title": 2}],
+    )
     milliseconds: float = Field(description="How long it took.", examples=[2.1])
 
 
@@ -178,6 +185,8 @@ class Explanation(ResponseBody):
 
     fusion: str = Field(description="How scores became one.", examples=["relative"])
     rrf_k: int = Field(description="k, where the fusion is rrf.", examples=[60])
+    candidates: int = Field(description="How many chunks a leg may contribute.", examples=[100])
+    mmr_lambda: float | None = Field(description="Diversity; null: none.", examples=[None])
     legs: list[ExplainedLeg] = Field(description="What each leg did.")
     fused: int = Field(description="How many different chunks the legs found.", examples=[154])
     milliseconds: float = Field(description="How long it took.", examples=[5.4])

@@ -11,6 +11,8 @@ Leg = Literal["keyword", "semantic", "sparse", "late_interaction"]
 Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Saturation = Annotated[float, Field(ge=0, le=100)]
+FieldWeight = Annotated[float, Field(ge=0, le=1000)]
 ChunkId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Name = Annotated[str, Field(min_length=1)]
 _NUMBER = r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?"
@@ -57,12 +59,14 @@ class HybridSearch(RequestBody):
         default=None,
         ge=1,
         le=1_000_000,
-        description="k of reciprocal rank fusion; 60 where left out.",
+        description="k of reciprocal rank fusion; as the collection is set where left out, else "
+        "60.",
         examples=[60],
     )
     candidates: Count | None = Field(
         default=None,
-        description="How many chunks each leg contributes; 100 where left out.",
+        description="How many chunks each leg contributes; as the collection is set where left "
+        "out, else 100.",
         examples=[100],
     )
     leg_candidates: dict[str, Count] | None = Field(
@@ -97,6 +101,24 @@ class HybridSearch(RequestBody):
         default=None,
         description="Whether a chunk must hold any word or every word; any where left out.",
         examples=["or"],
+    )
+    field_weights: dict[str, FieldWeight] | None = Field(
+        default=None,
+        description="What words count in title, context and content; as the collection where left "
+        "out.",
+        examples=[{"title": 2}],
+    )
+    k1: Saturation | None = Field(
+        default=None,
+        description="k1 of BM25: how long more occurrences of a word go on to count; as the "
+        "collection is set where left out, else 1.2.",
+        examples=[1.2],
+    )
+    b: Share | None = Field(
+        default=None,
+        description="b of BM25: how much of its length a chunk is measured against; as the "
+        "collection is set where left out, else 0.75.",
+        examples=[0.75],
     )
     search_effort: int | None = Field(
         default=None, ge=1, le=32_768, description=EFFORT, examples=[200]
@@ -151,7 +173,8 @@ class ExplainedSearch(HybridSearch):
     )
     mmr_lambda: Share | None = Field(
         default=None,
-        description="Maximal marginal relevance: 1 for none, 0 for diversity alone.",
+        description="Maximal marginal relevance: 1 for none, 0 for diversity alone; as the "
+        "collection is set where left out, else none.",
         examples=[0.7],
     )
     result_offset: int | None = Field(
@@ -170,13 +193,15 @@ class Search(ExplainedSearch):
     rerank: bool | Name | None = Field(
         default=None,
         description="Whether a reranker orders the hits again: true for that of the service, or "
-        "its name: a cross-encoder, or word-overlap, which needs no model.",
+        "its name: a cross-encoder, or word-overlap, which needs no model; false for none. As the "
+        "collection is set where left out, else none.",
         examples=[True],
     )
     rerank_candidates: Count | None = Field(
         default=None,
         description="How many hits the reranker reads, max_results at the least; where left out "
-        "50, or max_results if that is more. Pages are cut from these.",
+        "as the collection is set, else 50, or max_results if that is more. Pages are cut from "
+        "these.",
         examples=[50],
     )
     highlight: bool = Field(
@@ -274,7 +299,7 @@ class LikeThis(RequestBody):
         description="How many of its most telling words are searched for; 25 where left out.",
         examples=[25],
     )
-    field_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] | None = Field(
+    field_weights: dict[str, FieldWeight] | None = Field(
         default=None,
         description="What words count in title and context; as the collection where left out.",
         examples=[{"title": 2}],
@@ -321,7 +346,10 @@ class Question(RequestBody):
         default=None, description="The dense space to search in.", examples=["all-MiniLM-L6-v2"]
     )
     rerank: bool | Name | None = Field(
-        default=None, description="Whether a reranker orders the hits again.", examples=[True]
+        default=None,
+        description="Whether a reranker orders the hits again; as the collection is set where "
+        "left out.",
+        examples=[True],
     )
 
 

@@ -247,6 +247,28 @@ def test_settings_reach_the_search(look: Look, service: httpx.Client) -> None:
     assert page.locator(".hit").first.locator(".bar-part").count() == 1
 
 
+def test_a_collection_that_reranks(look: Look, service: httpx.Client) -> None:
+    """Its pages end where its reranker does, unless the box says that there is none."""
+    path = "/v1/collections/handbook/ranking"
+    ranking = {"candidates": 9, "rerank": {"model": "word-overlap", "candidates": 12}}
+    try:
+        assert service.put(path, json=ranking).status_code == 204
+        page = look(ENCODED + "room").page
+        box = page.get_by_role("checkbox", name="Rerank the best hits")
+        expect(page.locator(".hit .rerank")).to_have_count(10)
+        expect(box).to_be_checked()
+        page.get_by_role("button", name="Next").click()
+        expect(page.locator(".hit .rerank")).to_have_count(2)
+        box.uncheck()
+        expect(page.locator(".hit .rerank")).to_have_count(0)
+        expect(page.locator(".hit")).to_have_count(9)
+        expect(page.get_by_role("button", name="Next")).to_have_count(0)
+        box.check()
+        expect(page).not_to_have_url(re.compile("rerank"))
+    finally:
+        service.put(path, json={})
+
+
 def test_pages_and_explanation(look: Look, tmp_path: Path) -> None:
     visit = look(ENCODED + "room")
     page = visit.page

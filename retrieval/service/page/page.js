@@ -21,6 +21,7 @@ let current = null;
 
 const context = {
   spaces: () => known.spaces,
+  ranking: () => collections.ranking(known.collection),
   /** Metadata of some documents, by which keys are suggested. */
   metadata: () => known.metadata,
   learnKeys(found) {

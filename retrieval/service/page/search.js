@@ -99,7 +99,7 @@ export function createSearch(context) {
     if (!last) results.replaceChildren(loading("Searching…"));
     const start = performance.now();
     try {
-      const found = await search(state.collection, state, signal);
+      const found = await search(state.collection, { ...state, ranking: context.ranking() }, signal);
       last = found;
       draw(state, found, performance.now() - start);
       results.removeAttribute("aria-busy");
@@ -175,7 +175,7 @@ export function createSearch(context) {
     show(state) {
       if (document.activeElement !== input) input.value = state.query;
       settings.show(state.settings);
-      settings.allow(context.spaces());
+      settings.allow(context.spaces(), context.ranking());
       filter.show(state.filter);
       drawFilterSummary(state.filter);
       if (identity(state) !== shownFor) refresh();

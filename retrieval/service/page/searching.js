@@ -5,9 +5,9 @@ import { collectionPath, post } from "./api.js";
 export const PAGE_SIZE = 10;
 
 /** The body of a search: what is shown and one hit more, but never beyond the candidates. */
-export function searchBody({ query, filter, settings, page = 1, size = PAGE_SIZE }) {
+export function searchBody({ query, filter, settings, ranking = {}, page = 1, size = PAGE_SIZE }) {
   const offset = (page - 1) * size;
-  const depth = settings.rerank ? settings.rerank_candidates ?? 50 : settings.candidates ?? 100;
+  const depth = depthOf(settings, ranking);
   return {
     ...settings,
     query,
@@ -17,6 +17,13 @@ export function searchBody({ query, filter, settings, page = 1, size = PAGE_SIZE
     max_results: Math.max(1, Math.min(size + 1, depth - offset)),
     highlight: true,
   };
+}
+
+/** How many of the best there are to be shown: what is ordered again, or what each leg contributes. */
+function depthOf(settings, ranking) {
+  if (!(settings.rerank ?? ranking.rerank)) return settings.candidates ?? ranking.candidates ?? 100;
+  const own = settings.rerank === undefined ? ranking.rerank.candidates : undefined;
+  return settings.rerank_candidates ?? own ?? 50;
 }
 
 export async function search(collection, wanted, signal) {
