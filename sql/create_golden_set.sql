@@ -12,9 +12,9 @@ begin
     from retrieval.golden_sets s
     where s.collection_id = owner and s.tenant = retrieval.current_tenant() and s.name = golden_set;
     if not found then
-        raise exception 'golden set % does not exist in collection %', coalesce(quote_ident(golden_set), 'null'), quote_ident(collection)
+        raise exception 'golden set % does not exist in collection %', coalesce(golden_set, 'null'), quote_ident(collection)
             using errcode = 'undefined_object',
-                  hint = 'Existing golden sets: select name from retrieval.list_golden_sets(…);';
+                  hint = format('Existing golden sets: select name from retrieval.list_golden_sets(%L);', collection);
     end if;
     return found_set;
 end;
@@ -32,7 +32,7 @@ declare
 begin
     select * into locked from retrieval.golden_sets s where s.golden_set_id = locked.golden_set_id for update;
     if not found then
-        raise exception 'golden set % was just dropped from collection %', quote_ident(golden_set), quote_ident(collection)
+        raise exception 'golden set % was just dropped from collection %', golden_set, quote_ident(collection)
             using errcode = 'undefined_object';
     end if;
     return locked;
@@ -85,11 +85,11 @@ begin
     if found then
         return;
     elsif if_not_exists is not true then
-        raise exception 'golden set % already exists in collection %', quote_ident(name), quote_ident(collection) using errcode = 'duplicate_object';
+        raise exception 'golden set % already exists in collection %', name, quote_ident(collection) using errcode = 'duplicate_object';
     end if;
     existing := (retrieval._golden_set(collection, name)).origin;
     if existing <> origin then
-        raise exception 'golden set % is %, not %: give another name', quote_ident(name), existing, origin using errcode = 'invalid_parameter_value';
+        raise exception 'golden set % is %, not %: give another name', name, existing, origin using errcode = 'invalid_parameter_value';
     end if;
 end;
 $$;

@@ -12,7 +12,7 @@ declare
         order by 1);
 begin
     if cardinality(unknown) > 0 then
-        raise exception 'golden set % has no query %', quote_ident(golden_set.name), retrieval._some_of(unknown)
+        raise exception 'golden set % has no query %', golden_set.name, retrieval._some_of(unknown)
             using errcode = 'invalid_parameter_value';
     end if;
 end;

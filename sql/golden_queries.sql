@@ -5,7 +5,7 @@ create or replace function retrieval._golden_version(golden_set retrieval.golden
 as $$
 begin
     if version not between 0 and golden_set.version then
-        raise exception 'golden set % has no version %; the newest is %', quote_ident(golden_set.name), version, golden_set.version
+        raise exception 'golden set % has no version %; the newest is %', golden_set.name, version, golden_set.version
             using errcode = 'undefined_object';
     end if;
     return coalesce(version, golden_set.version);

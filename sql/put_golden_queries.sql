@@ -51,7 +51,7 @@ begin
     order by 2 limit 1;
     if found then
         raise exception 'queries % have the same text: %', retrieval._some_of(duplicate.query_keys), left(duplicate.query_text, 200)
-            using errcode = 'invalid_parameter_value';
+            using errcode = 'invalid_parameter_value', hint = 'An import with merge_duplicates makes one query of them.';
     end if;
 end;
 $$;

@@ -53,7 +53,7 @@ begin
     if cardinality(missing) > 0 then
         raise exception 'judged, but not in collection %: % %', quote_ident(collection),
                         case cardinality(missing) when 1 then 'document' else 'documents' end, retrieval._some_of(missing)
-            using errcode = 'invalid_parameter_value';
+            using errcode = 'invalid_parameter_value', hint = 'An import with skip_missing leaves such judgements out.';
     end if;
 end;
 $$;

@@ -8824,9 +8824,9 @@ begin
     from retrieval.golden_sets s
     where s.collection_id = owner and s.tenant = retrieval.current_tenant() and s.name = golden_set;
     if not found then
-        raise exception 'golden set % does not exist in collection %', coalesce(quote_ident(golden_set), 'null'), quote_ident(collection)
+        raise exception 'golden set % does not exist in collection %', coalesce(golden_set, 'null'), quote_ident(collection)
             using errcode = 'undefined_object',
-                  hint = 'Existing golden sets: select name from retrieval.list_golden_sets(…);';
+                  hint = format('Existing golden sets: select name from retrieval.list_golden_sets(%L);', collection);
     end if;
     return found_set;
 end;
@@ -8844,7 +8844,7 @@ declare
 begin
     select * into locked from retrieval.golden_sets s where s.golden_set_id = locked.golden_set_id for update;
     if not found then
-        raise exception 'golden set % was just dropped from collection %', quote_ident(golden_set), quote_ident(collection)
+        raise exception 'golden set % was just dropped from collection %', golden_set, quote_ident(collection)
             using errcode = 'undefined_object';
     end if;
     return locked;
@@ -8897,11 +8897,11 @@ begin
     if found then
         return;
     elsif if_not_exists is not true then
-        raise exception 'golden set % already exists in collection %', quote_ident(name), quote_ident(collection) using errcode = 'duplicate_object';
+        raise exception 'golden set % already exists in collection %', name, quote_ident(collection) using errcode = 'duplicate_object';
     end if;
     existing := (retrieval._golden_set(collection, name)).origin;
     if existing <> origin then
-        raise exception 'golden set % is %, not %: give another name', quote_ident(name), existing, origin using errcode = 'invalid_parameter_value';
+        raise exception 'golden set % is %, not %: give another name', name, existing, origin using errcode = 'invalid_parameter_value';
     end if;
 end;
 $$;
@@ -8958,7 +8958,7 @@ create or replace function retrieval._golden_version(golden_set retrieval.golden
 as $$
 begin
     if version not between 0 and golden_set.version then
-        raise exception 'golden set % has no version %; the newest is %', quote_ident(golden_set.name), version, golden_set.version
+        raise exception 'golden set % has no version %; the newest is %', golden_set.name, version, golden_set.version
             using errcode = 'undefined_object';
     end if;
     return coalesce(version, golden_set.version);
@@ -9041,7 +9041,7 @@ begin
     order by 2 limit 1;
     if found then
         raise exception 'queries % have the same text: %', retrieval._some_of(duplicate.query_keys), left(duplicate.query_text, 200)
-            using errcode = 'invalid_parameter_value';
+            using errcode = 'invalid_parameter_value', hint = 'An import with merge_duplicates makes one query of them.';
     end if;
 end;
 $$;
@@ -9143,7 +9143,7 @@ declare
         order by 1);
 begin
     if cardinality(unknown) > 0 then
-        raise exception 'golden set % has no query %', quote_ident(golden_set.name), retrieval._some_of(unknown)
+        raise exception 'golden set % has no query %', golden_set.name, retrieval._some_of(unknown)
             using errcode = 'invalid_parameter_value';
     end if;
 end;
@@ -9230,7 +9230,7 @@ begin
     if cardinality(missing) > 0 then
         raise exception 'judged, but not in collection %: % %', quote_ident(collection),
                         case cardinality(missing) when 1 then 'document' else 'documents' end, retrieval._some_of(missing)
-            using errcode = 'invalid_parameter_value';
+            using errcode = 'invalid_parameter_value', hint = 'An import with skip_missing leaves such judgements out.';
     end if;
 end;
 $$;
