@@ -4,6 +4,7 @@ import json as json_format
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -132,8 +133,9 @@ def _add(measured: Any, name: str, setting: "Setting") -> None:
 
 
 def _print_ways(tuned: "RankingTuning", arguments: Mapping[str, Any]) -> None:
-    say("to measure it again: retrieval evaluate … --settings 'tuned=…' with")
-    say(f"  {json_format.dumps(arguments)}")
+    settings = quote(f"tuned={json_format.dumps(arguments)}")
+    say("to measure it again:")
+    say(f"  retrieval evaluate {quote(tuned.collection)} --settings default --settings {settings}")
     say("to set it:")
     for statement in tuned.statements:
         say(f"  {statement}")
