@@ -21,6 +21,8 @@ BATCH = 25
 # settings tried before one is stopped for being worse than the median of them
 WARM_UP = 10
 FINALISTS = 5
+# of the measure: what is not worth a setting that has more to it
+NEGLIGIBLE = 0.001
 
 
 @dataclass(slots=True)
@@ -136,13 +138,14 @@ def choose(
 def _simplified(
     study: Study, best: tuple[Parameters, Measured], progress: Progress
 ) -> tuple[Parameters, Measured]:
+    enough = best[1].mean - NEGLIGIBLE
     for number, (name, value) in enumerate(study.space.current.items()):
         parameters = {**best[0], name: value}
         arguments = study.arguments(parameters)
         found = best[1]
         if arguments != study.arguments(best[0]):
             found = study.examination.measure(arguments, best[1].scores)
-        if found.mean >= best[1].mean and study.is_within(found):
+        if found.mean >= enough and study.is_within(found):
             best = (parameters, found)
         progress(SIMPLIFYING, number + 1, len(study.space.current))
     return best
