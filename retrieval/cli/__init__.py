@@ -31,6 +31,7 @@ from retrieval.cli import (
     set_chunking,
     signals,
     spaces,
+    tune,
     worker,
 )
 from retrieval.errors import RetrievalError
@@ -61,6 +62,7 @@ app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(evaluations.evaluations)
 app.add_typer(signals.app, name="signals")
+app.command()(tune.tune)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)

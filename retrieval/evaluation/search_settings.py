@@ -87,6 +87,7 @@ class SearchSettings:
         """The arguments with one chunk of each document, unless they say otherwise.
 
         Judgements are of documents, so that several chunks of one would take the places of others.
+        `of_query` are arguments that only this query has, such as its embedding.
         """
         return {"per_document": 1, **self.arguments}
 
