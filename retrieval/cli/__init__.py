@@ -31,6 +31,7 @@ from retrieval.cli import (
     set_chunking,
     signals,
     spaces,
+    train,
     tune,
     worker,
 )
@@ -63,6 +64,7 @@ app.command()(evaluate.evaluate)
 app.command()(evaluations.evaluations)
 app.add_typer(signals.app, name="signals")
 app.command()(tune.tune)
+app.add_typer(train.app, name="train")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(worker.worker)

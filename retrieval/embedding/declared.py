@@ -21,8 +21,8 @@ def declared(encoder: Any, count_tokens: TokenCounter) -> dict[str, Any]:
     tokenizer = document_tokenizer(encoder)
     modules = document_modules(encoder)
     prompts = {
-        "query": _prompt(encoder, QUERY_PROMPTS),
-        "document": _prompt(encoder, DOCUMENT_PROMPTS),
+        "query": prompt_of(encoder, QUERY_PROMPTS),
+        "document": prompt_of(encoder, DOCUMENT_PROMPTS),
     }
     reserved = special_tokens(tokenizer) + count_tokens(prompts["document"])
     return {
@@ -61,7 +61,7 @@ def _limit(module: Any) -> int | None:
     return limit or getattr(module, "max_seq_length", None)
 
 
-def _prompt(encoder: Any, names: Sequence[str]) -> str:
+def prompt_of(encoder: Any, names: Sequence[str]) -> str:
     """Return the text that encode_query or encode_document puts in front."""
     for name in (*names, encoder.default_prompt_name):
         if name is not None and name in encoder.prompts:
