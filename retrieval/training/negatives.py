@@ -56,8 +56,9 @@ def mine_negatives(
     Each leg gives its first `depth` chunks after `skip_first`, of each document the best. What is
     judged 0 comes before what was found; what is judged higher never is a negative, nor is a text
     that a relevant document has too. With a `reranker`, a cross-encoder's name or another one, a
-    candidate that it scores above the positive less `margin` is dropped, and the scores are kept.
-    The texts are those that a model of the kind is given in searches.
+    candidate that it scores above the positive less `margin` is dropped, and the scores are kept;
+    a cross-encoder's are those before its last function. The texts are those that a model of the
+    kind is given in searches.
     """
     checked_trained_kind(kind)
     if per_query < 0 or depth < 1 or skip_first < 0 or not legs:
