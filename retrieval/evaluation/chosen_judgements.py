@@ -1,4 +1,4 @@
-"""The judgements that a comparison goes by."""
+"""The judgements that a comparison, a tuning or a training goes by."""
 
 from retrieval.errors import InvalidInput
 from retrieval.golden_sets.judgements import Judgements
@@ -11,5 +11,6 @@ def chosen_judgements(
     """Those given, or else those of a golden set; InvalidInput where there is no query."""
     found = given or retriever.golden_sets.judgements(collection, golden_set)
     if not found.queries:
-        raise InvalidInput("there is no judged query to compare by")
+        named = "the judgements" if given is not None else f"golden set {golden_set}"
+        raise InvalidInput(f"{named}: there is no judged query")
     return found

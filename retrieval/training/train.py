@@ -5,10 +5,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from retrieval.embedding.quiet import quiet
 from retrieval.errors import InvalidInput
+from retrieval.evaluation.chosen_judgements import chosen_judgements
 from retrieval.golden_sets.judgements import Judgements
 from retrieval.reranking import Reranker
 from retrieval.search import Retriever
@@ -131,9 +132,9 @@ class _Source:
             return self.judgements
         if given is not None and self.golden_set is None:
             return judgements_of(given, chunk_texts(self.retriever, self.collection, keys))
-        golden_sets = cast(Any, self.retriever).golden_sets
-        found: Judgements = golden_sets.judgements(self.collection, self.golden_set or GOLDEN_SET)
-        return found
+        return chosen_judgements(
+            self.retriever, self.collection, None, self.golden_set or GOLDEN_SET
+        )
 
     def _mined(
         self, judgements: Judgements, options: TrainingOptions, progress: Progress

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from retrieval.errors import InvalidInput
+from retrieval.evaluation.chosen_judgements import chosen_judgements
 from retrieval.evaluation.rankings import rank_documents
 from retrieval.evaluation.search_settings import SearchSettings
 from retrieval.evaluation.tuning.current import ranking_space
@@ -53,9 +54,8 @@ def tune(
     _check(trials, max_latency)
     depth_of(measure)
     progress = on_progress or silent
-    if judgements is None:
-        judgements = retriever.golden_sets.judgements(collection, golden_set)
-    parts = judged_parts(retriever, collection, judgements, held_out=held_out, seed=seed)
+    known = chosen_judgements(retriever, collection, judgements, golden_set)
+    parts = judged_parts(retriever, collection, known, held_out=held_out, seed=seed)
     query = next(iter(parts.learned.queries.values()))
     space = ranking_space(retriever, collection, query, legs, rerankers)
     models = {name: create_reranker(name) for name in space.rerankers if name != LATE_INTERACTION}
