@@ -43,6 +43,8 @@ def _command(kind: "TrainedKind") -> Callable[..., None]:
         batch_size: options.BatchSize = 32,
         learning_rate: options.LearningRate = None,
         negatives: options.Negatives = 4,
+        depth: options.Depth = 30,
+        sampling: options.Sampling = None,
         reranker: options.Reranker = None,
         margin: options.Margin = 0.0,
         distil_from: options.DistilFrom = None,
@@ -51,6 +53,7 @@ def _command(kind: "TrainedKind") -> Callable[..., None]:
         patience: options.Patience = 3,
         max_steps: options.MaxSteps = None,
         max_tokens: options.MaxTokens = None,
+        bfloat16: options.BFloat16 = False,
         seed: options.Seed = 0,
         resume: options.Resume = False,
         database_url: DatabaseUrl = None,
@@ -88,6 +91,9 @@ def _command(kind: "TrainedKind") -> Callable[..., None]:
                 max_steps=max_steps,
                 max_tokens=max_tokens,
                 negatives=negatives,
+                depth=depth,
+                sampling=sampling or "",
+                bfloat16=bfloat16,
             )
         if json:
             print_json(trained.to_json())
@@ -139,11 +145,13 @@ def negatives(
         str, typer.Option(help="Of the model that they are for: it decides over the texts.")
     ] = "dense",
     negatives: options.Negatives = 4,
-    depth: Annotated[int, typer.Option(help="Chunks of each leg among which they are.")] = 50,
+    depth: options.Depth = 30,
     skip_first: Annotated[int, typer.Option(help="How many of each leg's first are left out.")] = 0,
     leg: Annotated[
         list[str] | None, typer.Option(help="keyword, semantic, …; repeatable; both without.")
     ] = None,
+    sampling: options.Sampling = None,
+    seed: options.Seed = 0,
     reranker: options.Reranker = None,
     margin: options.Margin = 0.0,
     database_url: DatabaseUrl = None,
@@ -164,6 +172,8 @@ def negatives(
             per_query=negatives,
             depth=depth,
             skip_first=skip_first,
+            sampling=sampling or ("random" if kind == "reranker" else "top"),
+            seed=seed,
             reranker=reranker,
             margin=margin,
             on_progress=show,

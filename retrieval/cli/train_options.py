@@ -57,6 +57,16 @@ MaxTokens = Annotated[
     int | None, typer.Option(help="Cut texts to so many tokens while the model learns.")
 ]
 Negatives = Annotated[int, typer.Option(help="Hard negatives of an example.")]
+BFloat16 = Annotated[
+    bool,
+    typer.Option(
+        "--bfloat16", help="Learn in bfloat16 on a CPU too: faster on those that have it."
+    ),
+]
+Depth = Annotated[int, typer.Option(help="Hits of each leg among which they are.")]
+Sampling = Annotated[
+    str | None, typer.Option(help="top, or random; without it random for a reranker.")
+]
 Candidates = Annotated[int, typer.Option(help="Hits of a search that a reranker is measured on.")]
 Reranker = Annotated[
     str | None,

@@ -94,7 +94,8 @@ def _arguments(
         warmup_steps=int(WARM_UP * steps),
         seed=options.seed,
         data_seed=options.seed,
-        bf16=bfloat16,
+        use_cpu=options.bfloat16 and not graphics,
+        bf16=bfloat16 or (options.bfloat16 and not graphics),
         fp16=graphics and not bfloat16,
         # a text twice in a batch would be its own negative
         batch_sampler="no_duplicates" if options.loss in IN_BATCH_LOSSES else "batch_sampler",

@@ -23,6 +23,10 @@ LOSSES: dict[TrainedKind, tuple[str, ...]] = {
 }
 MARGIN_MSE = "margin-mse"
 
+# how negatives are taken from what was found: the first, or some by chance
+TOP, RANDOM = "top", "random"
+SAMPLINGS = (TOP, RANDOM)
+
 TRAINERS: dict[TrainedKind, str] = {
     "dense": "SentenceTransformer",
     "reranker": "CrossEncoder",
@@ -38,6 +42,13 @@ def checked_trained_kind(kind: str) -> TrainedKind:
         if kind == known:
             return known
     raise InvalidInput(f"kind must be one of {', '.join(TRAINED_KINDS)}, not {kind!r}")
+
+
+def checked_sampling(sampling: str) -> str:
+    """Return a way of sampling negatives as it is; InvalidInput for anything else."""
+    if sampling not in SAMPLINGS:
+        raise InvalidInput(f"sampling must be {TOP} or {RANDOM}, not {sampling!r}")
+    return sampling
 
 
 def embedding_kind(kind: TrainedKind) -> Kind | None:

@@ -6,9 +6,12 @@ push them away gets worse. A cross-encoder drops those that it holds for as good
 mining", 2024, arXiv:2407.15831).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.errors import InvalidInput
 from retrieval.golden_sets.judgements import Judgements
@@ -17,7 +20,13 @@ from retrieval.reranking import Reranker, WordOverlapReranker
 from retrieval.search import Retriever
 from retrieval.spaces.progress import Progress, silent
 from retrieval.training.examples import TrainingExample
-from retrieval.training.kinds import TrainedKind, checked_trained_kind
+from retrieval.training.kinds import (
+    RANDOM,
+    TOP,
+    TrainedKind,
+    checked_sampling,
+    checked_trained_kind,
+)
 from retrieval.training.teacher import SCORING, teacher
 from retrieval.training.texts import ChunkText, chunk_keys, chunk_texts
 
@@ -44,16 +53,20 @@ def mine_negatives(
     *,
     kind: TrainedKind = "dense",
     per_query: int = 4,
-    depth: int = 50,
+    depth: int = 30,
     skip_first: int = 0,
     legs: Sequence[str] = MINED_LEGS,
+    sampling: str = TOP,
+    seed: int = 0,
     reranker: Reranker | str | None = None,
     margin: float = 0.0,
     on_progress: Progress | None = None,
 ) -> list[TrainingExample]:
     """An example for each query and relevant document, with the hardest negatives that are found.
 
-    Each leg gives its first `depth` chunks after `skip_first`, of each document the best. What is
+    Each leg gives its first `depth` chunks after `skip_first`, of each document the best. Of all of
+    them those are taken that are "top", by turns from each leg, or some at "random", which leaves
+    fewer that answer the query and were not judged, and shows a reranker what it will read. What is
     judged 0 comes before what was found; what is judged higher never is a negative, nor is a text
     that a relevant document has too. With a `reranker`, a cross-encoder's name or another one, a
     candidate that it scores above the positive less `margin` is dropped, and the scores are kept;
@@ -63,6 +76,7 @@ def mine_negatives(
     checked_trained_kind(kind)
     if per_query < 0 or depth < 1 or skip_first < 0 or not legs:
         raise InvalidInput("negatives need a depth of 1 or more, one leg, and no number below 0")
+    checked_sampling(sampling)
     progress = on_progress or silent
     keys = chunk_keys(retriever, collection)
     found = list(_search(retriever, collection, judgements, legs, (skip_first, depth), progress))
@@ -70,9 +84,10 @@ def mine_negatives(
         raise InvalidInput("no query has a document that is judged relevant")
     texts = _Texts(retriever, collection, keys, found)
     scorer = teacher(reranker)
+    shuffle = np.random.default_rng(seed).permutation if sampling == RANDOM else None
     examples = []
     for number, each in enumerate(found, 1):
-        candidates = _candidates(each, texts)
+        candidates = _candidates(each, texts, shuffle)
         for positive in _positives(each, texts, scorer):
             kept = _Kept(positive, candidates, per_query)
             examples.append(kept.example(each.query, kind, scorer, margin))
@@ -156,12 +171,17 @@ def _positives(found: _Found, texts: _Texts, scorer: Reranker | None) -> Iterato
             yield positive
 
 
-def _candidates(found: _Found, texts: _Texts) -> list[ChunkText]:
-    """Judged 0 first, then in the order of the ranks; no text twice, and none of a positive."""
+def _candidates(
+    found: _Found, texts: _Texts, shuffle: Callable[[int], NDArray[np.intp]] | None
+) -> list[ChunkText]:
+    """Judged 0 first, then by rank, or shuffled; no text twice, and none of a positive."""
+    documents = list(found.best)
+    if shuffle is not None:
+        documents = [documents[place] for place in shuffle(len(documents))]
     judged = (texts.best(document, found, None) for document in found.rejected)
     ranked = (
-        texts.of(chunk)
-        for document, chunk in found.best.items()
+        texts.of(found.best[document])
+        for document in documents
         if document not in found.relevant and document not in found.rejected
     )
     seen = {each.embedded for each in _positives(found, texts, None)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrieval.errors import InvalidInput
-from retrieval.training.kinds import LOSSES, MARGIN_MSE, TrainedKind
+from retrieval.training.kinds import LOSSES, MARGIN_MSE, RANDOM, TOP, TrainedKind, checked_sampling
 
 LEARNING_RATES: dict[TrainedKind, float] = {
     "dense": 2e-5,
@@ -21,8 +21,11 @@ class TrainingOptions:
 
     `patience` is how many looks at the loss of other examples may pass without a better one before
     training ends; there are four an epoch, and 0 is never. `max_tokens` cuts texts shorter
-    than the model would, while it learns only. `negatives` is how many an example gets, and
-    `candidates` how many hits of a search a reranker is measured on.
+    than the model would, while it learns only. `negatives` is how many an example gets of what the
+    legs find in their first `depth` hits, by `sampling` the top ones, or, which is the default for
+    rerankers, some at random. `candidates` is how many hits a reranker is measured on.
+    `bfloat16` computes in that on a CPU as well, which one that has instructions for it does in
+    less than half the time; a GPU computes in half precision anyway.
     """
 
     kind: TrainedKind
@@ -37,12 +40,17 @@ class TrainingOptions:
     max_steps: int | None = None
     max_tokens: int | None = None
     negatives: int = 4
+    depth: int = 30
+    sampling: str = ""
     candidates: int = 50
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         losses = LOSSES[self.kind]
         self._default("loss", losses[0])
         self._default("learning_rate", LEARNING_RATES[self.kind])
+        self._default("sampling", RANDOM if self.kind == "reranker" else TOP)
+        checked_sampling(self.sampling)
         if self.loss not in losses:
             raise InvalidInput(
                 f"loss {self.loss!r} is not one of those for kind {self.kind}: {', '.join(losses)}"
@@ -53,7 +61,7 @@ class TrainingOptions:
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} must be more than 0, not {getattr(self, name)}")
         least = {"batch_size": 2, "patience": 0, "max_steps": 1, "max_tokens": 3, "negatives": 0}
-        least["candidates"] = 1
+        least |= {"candidates": 1, "depth": 1}
         for name, smallest in least.items():
             value = getattr(self, name)
             if value is not None and value < smallest:

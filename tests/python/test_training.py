@@ -151,6 +151,7 @@ def test_a_reranker_from_a_model_that_embeds(
         model=str(tiny_dense_model),
         max_steps=2,
         candidates=5,
+        bfloat16=True,
         **FAST,
     )
     assert trained.signature is None and trained.base is None

@@ -71,6 +71,10 @@ def test_negatives_are_what_is_found_and_not_judged_relevant(guide: Retriever) -
     others = found["bake bread"].negatives
     assert len(others) == 3 and "Bake bread." not in others, "another document says the same"
     assert len(mine_negatives(guide, "guide", ASKED, per_query=1)[0].negatives) == 1
+    everything = by_query(mine_negatives(guide, "guide", ASKED, per_query=9))["bake bread"]
+    shuffled = mine_negatives(guide, "guide", ASKED, per_query=9, sampling="random", seed=1)
+    again = by_query(shuffled)["bake bread"].negatives
+    assert set(again) == set(everything.negatives) and again != everything.negatives
     skipped = mine_negatives(guide, "guide", ASKED, skip_first=5, legs=["keyword"])
     assert by_query(skipped)["bake bread"].negatives == ()
 
@@ -93,6 +97,8 @@ def test_what_cannot_be_mined(guide: Retriever) -> None:
         mine_negatives(guide, "nowhere", ASKED)
     with pytest.raises(InvalidInput, match="no query has a document that is judged relevant"):
         mine_negatives(guide, "guide", Judgements({"q": "key"}, {"q": {"keys": 0}}))
+    with pytest.raises(InvalidInput, match="sampling must be top or random, not 'all'"):
+        mine_negatives(guide, "guide", ASKED, sampling="all")
     with pytest.raises(InvalidInput, match="has none of the relevant documents"):
         mine_negatives(guide, "guide", Judgements({"q": "key"}, {"q": {"gone": 1}}))
 
