@@ -15,7 +15,7 @@ from retrieval.reranking import Reranker
 from retrieval.search import Retriever
 from retrieval.spaces.progress import Progress, silent
 from retrieval.training.card import model_card
-from retrieval.training.columns import Columns, columns_of
+from retrieval.training.columns import QUERY, Columns, columns_of
 from retrieval.training.examples import TrainingExample, read_examples
 from retrieval.training.fit import fit
 from retrieval.training.folder import OutputFolder
@@ -247,6 +247,12 @@ class _Training:
         options = self.options
         shape = (options.loss, options.negatives, options.seed)
         learned = columns_of(material.examples, *shape)
+        rows = len(learned[QUERY])
+        if rows < options.batch_size:
+            raise InvalidInput(
+                f"{rows} rows to learn from are fewer than a batch of {options.batch_size}: "
+                "more queries are needed, or a smaller batch_size"
+            )
         try:
             validation = columns_of(material.validation, *shape) if material.validation else None
         except InvalidInput:  # too few of them have a negative
