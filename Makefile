@@ -37,7 +37,7 @@ lint: setup
 
 # -n 2: one worker for each core that the smallest supported machine has
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache dist build

@@ -62,10 +62,11 @@ def every_match(connection: psycopg.Connection, text: str) -> list[tuple[int, fl
     """The same score for every chunk that holds a word of the query."""
     statement, most = connection.execute(
         "select retrieval._keyword_statement(1, string_agg(k.word, ' | '), array_agg(k.word), "
-        "array_agg(k.weight), max(k.average_length), array[1, 1, 1], null, null), "
+        "array_agg(k.weight), max(k.average_length), array[1, 1, 1], array[1.2, 0.75], "
+        "null, null), "
         "max(k.maximum_frequency) "
         "from (select retrieval._lexeme_query(lexeme)::text as word, * "
-        "from retrieval._keyword_terms(1, %s, array[1, 1, 1])) k",
+        "from retrieval._keyword_terms(1, %s, array[1, 1, 1], array[1.2, 0.75])) k",
         [text],
     ).fetchone() or (None, None)
     if statement is None:

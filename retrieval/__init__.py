@@ -37,6 +37,11 @@ from retrieval.errors import (
     UnsupportedDatabase,
 )
 
+# measuring
+from retrieval.evaluation.evaluate import evaluate
+from retrieval.evaluation.results import Evaluation
+from retrieval.evaluation.search_settings import SearchSettings
+
 # contexts for language models, and answers from them
 from retrieval.generation import (
     Answer,
@@ -86,6 +91,7 @@ __all__ = [
     "DocumentHit",
     "DocumentSummary",
     "Embedder",
+    "Evaluation",
     "Facet",
     "FailedJob",
     "Failure",
@@ -110,6 +116,7 @@ __all__ = [
     "RetrievalError",
     "Retriever",
     "SchemaMismatch",
+    "SearchSettings",
     "SentenceTransformerEmbedder",
     "Signature",
     "SpaceMismatch",
@@ -124,4 +131,5 @@ __all__ = [
     "answer",
     "answer_async",
     "build_context",
+    "evaluate",
 ]

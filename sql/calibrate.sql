@@ -3,7 +3,8 @@
 -- benchmarks/quality.py all-MiniLM-L6-v2 agrees with the words in .34 to .51 of them, of the Chinese and Japanese ones, which it
 -- cannot read, in .08 to .19, whatever their size. From 0.3 on both count alike; below, the share of the space in the
 -- sum of both is half the cube of agreement / 0.3. Where two legs know different things the words are not the measure: a
--- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word.
+-- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word. The
+-- words are compared as the collection's searches are: with its field weights, k1 and b.
 
 -- The share of the ten nearest chunks of other documents that are among the ten most alike by their words; null where there
 -- are not ten of these.

@@ -5,4 +5,4 @@ create or replace function retrieval.collection_settings(collection text)
     return (retrieval._collection(collection)).settings;
 
 comment on function retrieval.collection_settings(text) is
-'The settings of a collection: what set_ranking, set_chunking and set_field_weights have set for all, and the calibration of the current tenant (see calibrate). 42704 where there is no such collection.';
+'The settings of a collection: what set_ranking, set_chunking, set_field_weights and set_query_logging have set for all, and the calibration of the current tenant (see calibrate). 42704 where there is no such collection.';

@@ -14,7 +14,7 @@ begin
     select string_agg(retrieval._counted_word(k.lexeme, fields), ' | '),
            total * (1 - exp(greatest(sum(ln(greatest(1 - k.document_frequency / total, 1e-300))), -690))), count(*) = 1
     into words, expected, certain
-    from retrieval._keyword_terms(collection.collection_id, query_text, fields) k;
+    from retrieval._keyword_terms(collection.collection_id, query_text, fields, retrieval._bm25_constants(collection)) k;
     if words is not null then
         condition := retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator);
         certain := certain and condition is null and 0 <> all (fields);

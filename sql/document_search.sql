@@ -11,7 +11,7 @@ create or replace function retrieval.document_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -21,7 +21,10 @@ create or replace function retrieval.document_search(
     query_embeddings jsonb default null,
     leg_candidates jsonb default '{}',
     leg_signatures jsonb default null,
-    boosts jsonb default null)
+    boosts jsonb default null,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         document_id bigint, document_key text, title text, metadata jsonb, score double precision,
         chunk_id bigint, "position" integer, content text, chunk_ids bigint[])
@@ -35,6 +38,7 @@ declare
     ranked record;
     best record;
 begin
+    candidates := coalesce(candidates, retrieval._ranking_candidates(owner));
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('aggregation', aggregation, array['max', 'sum', 'mean_of_best']);
     if boosts is not null then
@@ -42,7 +46,8 @@ begin
     end if;
     select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, null::integer as max_results,
            fusion, weights, rrf_k, candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
-           null::double precision as duplicate_similarity, null::integer as per_document, null::double precision as mmr_lambda, 0 as result_offset
+           null::double precision as duplicate_similarity, null::integer as per_document, null::double precision as mmr_lambda, 0 as result_offset,
+           field_weights, k1, b
     into request;
     perform retrieval._check_request(request, retrieval._given_legs(request));
     loop
@@ -74,5 +79,5 @@ begin
 end;
 $$;
 
-comment on function retrieval.document_search(text, text, halfvec, sparsevec, jsonb, integer, text, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb) is
-'The best documents by a hybrid search of their chunks, best first, ties by document_id: one row each, with its best chunk, and in chunk_ids all of its chunks among the candidates, best first. aggregation: score is that of the best chunk (max), the sum of all (sum), or the mean of the three best (mean_of_best). The other arguments are those of hybrid_search. Deeper candidates are taken while there are too few documents.';
+comment on function retrieval.document_search(text, text, halfvec, sparsevec, jsonb, integer, text, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, jsonb, double precision, double precision) is
+'The best documents by a hybrid search of their chunks, best first, ties by document_id: one row each, with its best chunk, and in chunk_ids all of its chunks among the candidates, best first. aggregation: score is that of the best chunk (max), the sum of all (sum), or the mean of the three best (mean_of_best). The other arguments are those of hybrid_search, but for what chooses among chunks; nor does the mmr_lambda of the collection. Deeper candidates are taken while there are too few documents.';

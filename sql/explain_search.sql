@@ -9,7 +9,7 @@ create or replace function retrieval.explain_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -23,7 +23,10 @@ create or replace function retrieval.explain_search(
     duplicate_similarity double precision default null,
     per_document integer default null,
     mmr_lambda double precision default null,
-    result_offset integer default 0)
+    result_offset integer default 0,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns jsonb
     language plpgsql stable
     set search_path from current
@@ -40,7 +43,7 @@ begin
     from retrieval.hybrid_search(
         collection, query_text, query_embedding, query_sparse, metadata_filter, max_results, fusion, weights, rrf_k, candidates, space, signature,
         keyword_operator, search_effort, query_tokens, late_interaction, query_embeddings, leg_candidates, leg_signatures, boosts,
-        duplicate_similarity, per_document, mmr_lambda, result_offset) h;
+        duplicate_similarity, per_document, mmr_lambda, result_offset, field_weights, k1, b) h;
     perform set_config('retrieval.explain', 'off', true);
     explanation := current_setting('retrieval.explanation')::jsonb;
     return explanation - 'steps' || jsonb_build_object('hits', (
@@ -51,8 +54,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer, jsonb, double precision, double precision) is
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion, rrf_k, candidates and mmr_lambda (null: none), whether from the call or from the collection; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default), and of the words k1, b and field_weights; fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
 
 create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
     returns jsonb

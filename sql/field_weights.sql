@@ -19,7 +19,8 @@ begin
     end if;
     for field in select * from jsonb_each(field_weights) loop
         perform retrieval._check_choice('field_weights: field', field.key, fields);
-        if jsonb_typeof(field.value) <> 'number' or field.value::numeric not between 0 and 1000 then
+        if jsonb_typeof(field.value) <> 'number' or field.value::numeric not between 0 and 1000
+           or field.value::numeric <> 0 and field.value::numeric < 1e-100 then  -- the score could not tell it from 0
             raise exception 'field_weights: % must be a number from 0 to 1000, not %', field.key, field.value
                 using errcode = 'invalid_parameter_value';
         end if;

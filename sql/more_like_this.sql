@@ -2,7 +2,8 @@
 -- few other chunks: tf · idf, the choice that Lucene's MoreLikeThis makes, and as there each word then counts alike but
 -- for its idf. What no other document holds would find nothing and is left out.
 create or replace function retrieval._telling_terms(
-    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[])
+    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[],
+    bm25_constants double precision[])
     returns table (lexeme text, weight double precision, bound double precision, average_length double precision, maximum_frequency integer)
     language plpgsql stable
 as $$
@@ -10,7 +11,7 @@ declare
     texts constant record := retrieval._text_statistics(collection_id);
 begin
     return query execute format(
-        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6), $5, s.maximum_frequency
+        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6, $7), $5, s.maximum_frequency
          from (select l.lexeme, count(*) as held,
                       sum(cardinality(l.positions)) filter (where $2 is null or c.chunk_id = $2) as frequency
                from retrieval.chunks c, unnest(c.lexemes) l
@@ -26,11 +27,11 @@ begin
          order by o.frequency * w.idf desc, o.lexeme collate "C"
          limit $3', collection_id, retrieval.current_tenant())
         using document_id, chunk_id, terms, texts.chunk_count, texts.average_length,
-              greatest(field_weights[1], field_weights[2], field_weights[3]);
+              greatest(field_weights[1], field_weights[2], field_weights[3]), bm25_constants;
 end;
 $$;
 
-comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[]) is
+comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[], double precision[]) is
 'The lexemes that say most about a document, or about one chunk of it, most telling first, with what is known of each in the collection.';
 
 -- The document that the examples name, one way or the other.
@@ -79,6 +80,7 @@ declare
     example constant bigint := retrieval._example_document(target, example_document, example_chunk);
     fields constant double precision[] :=
         retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights'));
+    bm25_constants constant double precision[] := retrieval._bm25_constants(target);
     filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
     term record;
 begin
@@ -88,17 +90,17 @@ begin
            max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
     into term
     from (select retrieval._counted_word(k.lexeme, fields) as word, k.*
-          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields) k
+          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields, bm25_constants) k
           order by k.bound desc, k.lexeme) t;
     if term.words is null then
         return;
     end if;
     return query execute retrieval._hits_statement(
-            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality h(chunk_id, score, rank)')
+            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) with ordinality h(chunk_id, score, rank)')
         using target.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
-              fields, 'c.document_id <> ' || example, filter_condition, max_results;
+              fields, bm25_constants, 'c.document_id <> ' || example, filter_condition, max_results;
 end;
 $$;
 
 comment on function retrieval.more_like_this(text, text, jsonb, integer, integer, bigint, jsonb) is
-'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call.';
+'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call; k1 and b are those of the collection (see set_ranking).';

@@ -20,24 +20,27 @@ begin atomic
     from (values
         ('retrieval_reader', true,
          'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
-         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs '
-         'highlight hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this '
-         'neighbouring_chunks packed_tokens passages recommend recommend_documents sample_chunks semantic_search '
-         'sparse_search'),
+         'current_tenant diversify document_search estimate_space evaluation_queries explain_keyword_search explain_search '
+         'facets failed_jobs golden_queries highlight hybrid_search judgements keyword_search late_interaction_search '
+         'list_collections list_evaluations list_golden_sets list_spaces log_click log_query more_like_this neighbouring_chunks '
+         'packed_tokens passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
-        -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
+        -- with what an ingestion leaves to be done at its end (gaps, indexes, statistics, calibration), and what was asked
         ('retrieval_writer', true,
-         'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
-         'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
-         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
+         'add_document add_golden_query build_index cache_contexts cache_embeddings cache_sparse_embeddings '
+         'cache_token_embeddings cached_contexts calibrate click_judgements create_golden_set delete_document delete_documents '
+         'delete_evaluation delete_golden_queries drop_golden_set enqueue_missing forget_queries has_jobs low_score_queries '
+         'missing_embeddings put_documents put_embeddings put_golden_queries put_judgements put_sparse_embeddings '
+         'put_token_embeddings query_clicks query_report record_evaluation tidy_collection trim_embedding_cache trim_evaluations '
+         'unchanged_chunks written_spaces zero_result_queries'),
         ('retrieval_owner', true,
-         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space '
-         'drop_metadata_index drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings '
-         'export_token_embeddings extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks '
-         'list_api_keys measure_recall record_api_key_use refresh_statistics release_jobs resume_space retire_space '
-         'retry_jobs revoke_api_key rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter '
-         'set_ranking set_search_options statistics_drift trim_context_cache unbind_role'),
+         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space drop_metadata_index '
+         'drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings export_token_embeddings '
+         'extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks list_api_keys measure_recall '
+         'record_api_key_use refresh_statistics release_jobs resume_space retire_space retry_jobs revoke_api_key rollback_space '
+         'sample_embeddings set_chunking set_field_weights set_query_adapter set_query_logging set_ranking set_search_options '
+         'statistics_drift trim_context_cache trim_query_log unbind_role'),
         -- those of the caller's table, or of the caller's sessions
         ('retrieval_owner', false,
          'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),

@@ -15,6 +15,24 @@ $$;
 
 comment on function retrieval._fusion_settings(retrieval.collections, record) is 'What a request is fused by: {"fusion": …, "rrf_k": …}.';
 
+create or replace function retrieval._ranking_candidates(owner retrieval.collections)
+    returns integer
+    language sql immutable
+    return coalesce((owner.settings #>> '{ranking,candidates}')::integer, 100);
+
+comment on function retrieval._ranking_candidates(retrieval.collections) is 'How many candidates each leg contributes where a call does not say.';
+
+-- A search that did not ask for diversity is not refused for want of something to compare chunks in.
+create or replace function retrieval._ranking_mmr_lambda(owner retrieval.collections, space text)
+    returns double precision
+    language sql stable
+    return case when owner.settings #> '{ranking,mmr_lambda}' is not null
+                     and (retrieval._comparing_space(owner, space)).space_id is not null
+                then (owner.settings #>> '{ranking,mmr_lambda}')::double precision end;
+
+comment on function retrieval._ranking_mmr_lambda(retrieval.collections, text) is
+'The diversity of a search that does not say; null where the collection''s ranking does not either, or where it has no dense space to compare chunks in.';
+
 -- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
 -- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
 create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
@@ -36,6 +54,22 @@ $$;
 comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
 'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
+-- What an explanation says of a leg beyond that: the words are ranked by constants that a call or the collection may have set.
+create or replace function retrieval._leg_constants(owner retrieval.collections, request record, leg text)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    bm25_constants constant double precision[] := retrieval._bm25_constants(owner, request.k1, request.b);
+begin
+    return case when leg = 'keyword' then jsonb_build_object(
+        'k1', bm25_constants[1], 'b', bm25_constants[2], 'field_weights', coalesce(request.field_weights, owner.settings -> 'field_weights', '{}'))
+        else '{}' end;
+end;
+$$;
+
+comment on function retrieval._leg_constants(retrieval.collections, record, text) is 'What the words of a request are ranked by; {} for another leg.';
+
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
     language plpgsql immutable
@@ -48,6 +82,8 @@ begin
     perform retrieval._check_choice('fusion', coalesce(request.fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
     perform retrieval._check_choice('late_interaction', coalesce(request.late_interaction, 'candidates'), array['candidates', 'collection']);
     perform retrieval._check_share('mmr_lambda', coalesce(request.mmr_lambda, 1));
+    perform retrieval._check_bm25_constants(request.k1, request.b);
+    perform retrieval._field_weights(request.field_weights);
     perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
     perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
     perform retrieval._check_leg_candidates(request.leg_candidates, legs);
@@ -106,7 +142,7 @@ begin
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
         is_full := is_full or among is null and request.leg_candidates -> leg.leg is null and cardinality(found_chunks.chunk_ids) >= depth;
-        report := report || (weight || jsonb_build_object(
+        report := report || (weight || retrieval._leg_constants(owner, request, leg.leg) || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
@@ -200,7 +236,7 @@ begin
                       where f.id = any (refined.chunk_ids));
     is_full := found_chunks.is_full;
     explanation := settings || jsonb_build_object(
-        'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
+        'candidates', request.candidates, 'mmr_lambda', request.mmr_lambda, 'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
         'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
 end;
 $$;

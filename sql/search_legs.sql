@@ -227,7 +227,8 @@ begin
     perform set_config('retrieval.plan', 'index', true);
     if search_leg.leg = 'keyword' then
         select array_agg(k.chunk_id), array_agg(k.score) into chunk_ids, scores
-        from retrieval._keyword_candidates(owner, search_leg.query, filter_condition, candidates, request.keyword_operator, null) k;
+        from retrieval._keyword_candidates(owner, search_leg.query, filter_condition, candidates, request.keyword_operator,
+                                           request.field_weights, request.k1, request.b) k;
     elsif target.kind = 'dense' then
         select array_agg(n.chunk_id), array_agg(n.score) into chunk_ids, scores
         from retrieval._nearest_chunks(

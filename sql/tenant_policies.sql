@@ -18,8 +18,15 @@ alter table retrieval.attached_tables enable row level security;
 alter table retrieval.attached_table_failures enable row level security;
 alter table retrieval.embedding_cache enable row level security;
 alter table retrieval.context_cache enable row level security;
+alter table retrieval.golden_sets enable row level security;
+alter table retrieval.golden_queries enable row level security;
+alter table retrieval.judgements enable row level security;
+alter table retrieval.evaluations enable row level security;
+alter table retrieval.evaluation_queries enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
+alter table retrieval.logged_queries enable row level security;
+alter table retrieval.logged_clicks enable row level security;
 
 drop policy if exists tenant on retrieval.documents;
 create policy tenant on retrieval.documents

@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache, cached_property
 from pathlib import Path
 
 import psycopg
@@ -36,6 +37,10 @@ class Server:
         os.environ.setdefault("LC_ALL", "C.UTF-8")
         self.version = version
         self._server = get_server(directory, cleanup_mode="delete", postgres_version=version)
+        # nobody needs these data after a power failure
+        for setting in ("fsync", "full_page_writes"):
+            self.execute(f"alter system set {setting} = off")
+        self.execute("select pg_reload_conf()")
         self.execute(f"create database {TEMPLATE}")
         engine = open_engine(self.url(TEMPLATE))
         with engine.begin() as connection:
@@ -44,7 +49,14 @@ class Server:
 
     def stop(self) -> None:
         """Stop it and remove its data."""
+        if "shared_engine" in self.__dict__:
+            self.shared_engine.dispose()
         self._server.cleanup()
+
+    @cached_property
+    def shared_engine(self) -> Engine:
+        """An engine on a migrated database in which nothing is committed."""
+        return open_engine(self.url(self.create_database(TEMPLATE)))
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -94,16 +106,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server of the version that the test asks for, with a migrated template.
+def servers() -> Iterator[Callable[[int], Server]]:
+    """A server of each version that is asked for, kept to the end: tests go from one to another.
 
     Not in pytest's folder: another run would remove it, and its mode keeps the server's user out.
     """
-    with tempfile.TemporaryDirectory(prefix="retrieval-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        started = Server(Path(folder) / "postgresql", request.param)
-        yield started
-        started.stop()
+    with ExitStack() as stack:
+
+        @cache
+        def start(version: int) -> Server:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="retrieval-", ignore_cleanup_errors=True)
+            )
+            Path(folder).chmod(0o755)
+            started = Server(Path(folder) / "postgresql", version)
+            stack.callback(started.stop)
+            return started
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> Server:
+    """A server of the version that the test asks for, with a migrated template."""
+    return servers(request.param)
 
 
 @pytest.fixture
@@ -148,11 +174,9 @@ def connect(database_url: str) -> Iterator[Callable[..., psycopg.Connection]]:
 
 
 @pytest.fixture(scope="session")
-def shared_engine(server: Server) -> Iterator[Engine]:
+def shared_engine(server: Server) -> Engine:
     """An engine on a migrated database whose transactions are rolled back."""
-    engine = open_engine(server.url(server.create_database(TEMPLATE)))
-    yield engine
-    engine.dispose()
+    return server.shared_engine
 
 
 @pytest.fixture

@@ -458,6 +458,111 @@ create table retrieval.api_key_collections (
 );
 create index api_key_collections_collection_id_index on retrieval.api_key_collections (collection_id);
 
+-- Queries with graded judgements. Rows of a version stay as they are: a change ends one and begins another.
+create table retrieval.golden_sets (
+    golden_set_id bigint generated always as identity,
+    collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
+    name text not null,
+    origin text not null default 'human',
+    description text,
+    version integer not null default 0,
+    created_at timestamptz not null default now(),
+    changed_at timestamptz not null default now(),
+    constraint golden_sets_pkey primary key (golden_set_id),
+    constraint golden_sets_name_key unique (collection_id, tenant, name),
+    constraint golden_sets_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade,
+    constraint golden_sets_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'),
+    constraint golden_sets_origin_check check (origin in ('human', 'synthetic', 'clicks'))
+);
+create table retrieval.golden_queries (
+    golden_set_id bigint not null,
+    query_key text not null,
+    query_text text not null,
+    first_version integer not null,
+    last_version integer,
+    constraint golden_queries_pkey primary key (golden_set_id, query_key, first_version),
+    constraint golden_queries_golden_set_id_fkey foreign key (golden_set_id)
+        references retrieval.golden_sets on delete cascade,
+    constraint golden_queries_versions_check check (last_version >= first_version)
+);
+create unique index golden_queries_current_index on retrieval.golden_queries (golden_set_id, query_key) where last_version is null;
+create table retrieval.judgements (
+    golden_set_id bigint not null,
+    query_key text not null,
+    document_key text not null,
+    grade smallint not null,
+    judge text,
+    judged_at timestamptz not null default now(),
+    first_version integer not null,
+    last_version integer,
+    constraint judgements_pkey primary key (golden_set_id, query_key, document_key, first_version),
+    constraint judgements_golden_set_id_fkey foreign key (golden_set_id)
+        references retrieval.golden_sets on delete cascade,
+    constraint judgements_versions_check check (last_version >= first_version)
+);
+create unique index judgements_current_index on retrieval.judgements (golden_set_id, query_key, document_key)
+    where last_version is null;
+
+-- What ways of searching reached on golden sets; see retrieval.record_evaluation. A golden set is a name and a version: what was
+-- measured on it stays when it is dropped.
+create table retrieval.evaluations (
+    evaluation_id bigint generated always as identity,
+    collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
+    golden_set text,
+    golden_set_version integer,
+    name text not null,
+    settings jsonb not null,
+    context jsonb not null,
+    measures jsonb not null,
+    created_at timestamptz not null default now(),
+    constraint evaluations_pkey primary key (evaluation_id),
+    constraint evaluations_collection_id_fkey foreign key (collection_id) references retrieval.collections on delete cascade,
+    constraint evaluations_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]')
+);
+create index evaluations_collection_id_index on retrieval.evaluations (collection_id, tenant, evaluation_id);
+create table retrieval.evaluation_queries (
+    evaluation_id bigint not null,
+    query_key text not null,
+    query_text text not null,
+    measures jsonb not null,
+    milliseconds double precision,
+    document_keys text[] not null,
+    constraint evaluation_queries_pkey primary key (evaluation_id, query_key),
+    constraint evaluation_queries_evaluation_id_fkey foreign key (evaluation_id) references retrieval.evaluations on delete cascade
+);
+
+-- What was asked, where a collection has opted in; see retrieval.set_query_logging. Written at the end and removed at the beginning of
+-- the index by time, in batches: that needs no partitions up to some tens of millions of rows.
+create table retrieval.logged_queries (
+    query_id uuid not null default gen_random_uuid(),
+    collection_id bigint not null,
+    tenant text not null default retrieval.current_tenant(),
+    query_text text not null,
+    document_keys text[] not null,
+    result_count integer not null,
+    top_score double precision,
+    details jsonb not null default '{}',
+    logged_at timestamptz not null default now(),
+    constraint logged_queries_pkey primary key (query_id),
+    constraint logged_queries_collection_id_fkey foreign key (collection_id)
+        references retrieval.collections on delete cascade,
+    constraint logged_queries_tenant_check check (octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'),
+    constraint logged_queries_details_check check (jsonb_typeof(details) = 'object')
+);
+create index logged_queries_collection_id_index on retrieval.logged_queries (collection_id, logged_at);
+create table retrieval.logged_clicks (
+    query_id uuid not null,
+    document_key text not null,
+    rank integer not null,
+    clicked_at timestamptz not null default now(),
+    constraint logged_clicks_pkey primary key (query_id, document_key),
+    constraint logged_clicks_query_id_fkey foreign key (query_id) references retrieval.logged_queries on delete cascade,
+    constraint logged_clicks_rank_check check (rank >= 1)
+);
+
 -- begin sql/text_config.sql
 -- Text-search configurations are stored by name: a regconfig column would block pg_upgrade.
 
@@ -2680,7 +2785,8 @@ begin
     end if;
     for field in select * from jsonb_each(field_weights) loop
         perform retrieval._check_choice('field_weights: field', field.key, fields);
-        if jsonb_typeof(field.value) <> 'number' or field.value::numeric not between 0 and 1000 then
+        if jsonb_typeof(field.value) <> 'number' or field.value::numeric not between 0 and 1000
+           or field.value::numeric <> 0 and field.value::numeric < 1e-100 then  -- the score could not tell it from 0
             raise exception 'field_weights: % must be a number from 0 to 1000, not %', field.key, field.value
                 using errcode = 'invalid_parameter_value';
         end if;
@@ -2812,9 +2918,10 @@ comment on function retrieval._hits_statement(bigint, text, text) is
 -- writes it, over the chunks that hold any word of the query:
 --
 --     score = Σ frequency(word in query) · idf · tf / (tf + k1 · (1 − b + b · length / average length))
---     idf   = ln(1 + (N − n + ½) / (n + ½)),  k1 = 1.2,  b = 0.75
+--     idf   = ln(1 + (N − n + ½) / (n + ½)),  k1 = 1.2 and b = 0.75 unless the call or the collection says otherwise
 --
--- N, n and the average length are those of the collection at this moment, as if it held nothing but the current tenant's chunks.
+-- k1 is how long more occurrences of a word go on to count (0: not at all, a chunk holds it or does not), b how much of its
+-- length a chunk is measured against (0: none). N, n and the average length are those of the collection at this moment, as if it held nothing but the current tenant's chunks.
 
 create or replace function retrieval._inverse_document_frequency(chunk_count double precision, document_frequency double precision)
     returns double precision
@@ -2824,15 +2931,45 @@ create or replace function retrieval._inverse_document_frequency(chunk_count dou
 comment on function retrieval._inverse_document_frequency(double precision, double precision) is
 'What a word counts that stands in so many of a collection''s chunks.';
 
--- The ratio is stored in single precision, which may have rounded it up.
+-- k1 and b travel as one array.
+create or replace function retrieval._bm25_constants(
+    collection retrieval.collections, k1 double precision default null, b double precision default null)
+    returns double precision[]
+    language sql immutable
+    return array[
+        coalesce(k1, (collection.settings #>> '{ranking,k1}')::double precision, 1.2),
+        coalesce(b, (collection.settings #>> '{ranking,b}')::double precision, 0.75)];
+
+comment on function retrieval._bm25_constants(retrieval.collections, double precision, double precision) is
+'k1 and b of a search: what it says, else what the collection''s ranking does (see set_ranking), else 1.2 and 0.75.';
+
+create or replace function retrieval._check_bm25_constants(k1 double precision, b double precision)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if k1 not between 0 and 100 then  -- NaN is larger than all
+        raise exception 'k1 must be between 0 and 100, not %', k1 using errcode = 'invalid_parameter_value';
+    elsif b not between 0 and 1 then
+        raise exception 'b must be between 0 and 1, not %', b using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_bm25_constants(double precision, double precision) is
+'22023 where k1 or b cannot be ranked by; null is what is not given.';
+
+-- tf / (tf + K) = 1 / (1 + K / tf), and K / tf is at least k1 · ((1 − b) / largest tf + b · least (length / tf) / average length), whatever
+-- k1 and b are: neither of the two has a negative factor. The ratio is stored in single precision, which may have rounded it up.
 create or replace function retrieval._score_bound(
     weight double precision, maximum_frequency integer, minimum_length_ratio double precision, average_length double precision,
-    largest_field_weight double precision)
+    largest_field_weight double precision, bm25_constants double precision[])
     returns double precision
     language sql immutable parallel safe
-    return weight / (1 + 0.999999 * 1.2 * (0.25 / maximum_frequency + 0.75 * minimum_length_ratio / average_length) / largest_field_weight);
+    return weight / (1 + 0.999999 * bm25_constants[1] * ((1 - bm25_constants[2]) / maximum_frequency
+                                                         + bm25_constants[2] * minimum_length_ratio / average_length) / largest_field_weight);
 
-comment on function retrieval._score_bound(double precision, integer, double precision, double precision, double precision) is
+comment on function retrieval._score_bound(double precision, integer, double precision, double precision, double precision, double precision[]) is
 'The most that a word can add to a chunk''s score: weight is its idf, times how often the query names it; minimum_length_ratio the least length / frequency of the chunks that hold it.';
 
 -- ts_rank of one word is 6/π² · Σ 1/j² for j = 1 … tf: strictly increasing in tf, so the midpoints between its
@@ -2850,14 +2987,17 @@ comment on function retrieval._frequency_thresholds(integer) is
 'Between the values of ts_rank for 0, 1, 2 … occurrences of a word; width_bucket over it gives the number of occurrences.';
 
 -- The one statement that ranks: $1 is _frequency_thresholds(…), $2 how many. With tf / (tf + K) = 1 − K / (tf + K) each
--- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie.
+-- word's frequency is looked up once. Scores are rounded, so that the order in which they were added up breaks no tie. A k1 of 0
+-- would divide by 0 where a word does not stand; one that is next to nothing makes the same scores.
 create or replace function retrieval._keyword_statement(
     collection_id bigint, candidates text, words text[], weights double precision[], average_length double precision,
-    field_weights double precision[], condition text, filter_condition text)
+    field_weights double precision[], bm25_constants double precision[], condition text, filter_condition text)
     returns text
     language plpgsql immutable
 as $$
 declare
+    k1 constant double precision := greatest(bm25_constants[1], 1e-200);
+    b constant double precision := bm25_constants[2];
     total double precision;
     losses text;
 begin
@@ -2872,13 +3012,13 @@ begin
          where c.collection_id = %s and c.lexemes @@ %L%s%s
          order by score desc, c.chunk_id
          limit $2',
-        total, losses, 1.2 * 0.25, 1.2 * 0.75 / average_length, collection_id, candidates,
+        total, losses, k1 * (1 - b), k1 * b / average_length, collection_id, candidates,
         ' and (' || condition || ')',
         ' and (' || filter_condition || ')');
 end;
 $$;
 
-comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], text, text) is
+comment on function retrieval._keyword_statement(bigint, text, text[], double precision[], double precision, double precision[], double precision[], text, text) is
 'The SQL that ranks the chunks matching a tsquery by BM25. Every value in it is quoted; $1 are the frequency thresholds, $2 the number of chunks wanted.';
 
 -- The loop around that statement: the threshold starts where only few chunks reach it and is lowered until the last of the
@@ -2886,7 +3026,8 @@ comment on function retrieval._keyword_statement(bigint, text, text[], double pr
 -- even the best chunks hold, and the dearer a tsquery that looks at pairs of them.
 create or replace function retrieval._best_chunks(
     collection_id bigint, words text[], weights double precision[], bounds double precision[], average_length double precision,
-    maximum_frequency integer, field_weights double precision[], condition text, filter_condition text, candidates integer)
+    maximum_frequency integer, field_weights double precision[], bm25_constants double precision[], condition text, filter_condition text,
+    candidates integer)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set extra_float_digits = 1  -- the weights are written into the statement
@@ -2915,7 +3056,8 @@ begin
             case when few_words then 2 when round = 1 or cardinality(words) <= 16 then 1 else 0 end);
         if threshold_query is distinct from answered_query then
             execute 'select array_agg(h.chunk_id), array_agg(h.score) from (' || retrieval._keyword_statement(
-                    collection_id, threshold_query, words, weights, average_length, field_weights, condition, filter_condition) || ') h'
+                    collection_id, threshold_query, words, weights, average_length, field_weights, bm25_constants, condition,
+                    filter_condition) || ') h'
                 into chunk_ids, scores using frequency_thresholds, candidates;
             answered_query := threshold_query;
         end if;
@@ -2928,7 +3070,7 @@ begin
 end;
 $$;
 
-comment on function retrieval._best_chunks(bigint, text[], double precision[], double precision[], double precision, integer, double precision[], text, text, integer) is
+comment on function retrieval._best_chunks(bigint, text[], double precision[], double precision[], double precision, integer, double precision[], double precision[], text, text, integer) is
 'The chunks that score best for some words, best first, ties by chunk_id. words: as _counted_word writes them, in descending order of bounds; condition and filter_condition: what a chunk c must fulfil besides, as SQL, or null.';
 -- end
 
@@ -2959,7 +3101,8 @@ comment on function retrieval._chunk_condition(bigint, text, text) is
 
 -- The words of a query that occur in the collection: how often the query names each, in how many chunks it stands, its
 -- weight in the score, and the most that it can add to one.
-create or replace function retrieval._keyword_terms(collection_id bigint, query_text text, field_weights double precision[])
+create or replace function retrieval._keyword_terms(
+    collection_id bigint, query_text text, field_weights double precision[], bm25_constants double precision[])
     returns table (lexeme text, query_frequency integer, document_frequency bigint, weight double precision, bound double precision,
                    average_length double precision, maximum_frequency integer)
     language plpgsql stable
@@ -2969,7 +3112,7 @@ declare
 begin
     return query execute format(
         'select q.lexeme, q.frequency, s.n, w.weight,
-                retrieval._score_bound(w.weight, s.maximum_frequency, s.minimum_length_ratio, $4, $5), $4, s.maximum_frequency
+                retrieval._score_bound(w.weight, s.maximum_frequency, s.minimum_length_ratio, $4, $5, $6), $4, s.maximum_frequency
          from retrieval._query_terms(%1$s, $1, $2) q
          cross join lateral (
              select sum(l.document_frequency)::bigint as n, max(l.maximum_frequency) as maximum_frequency,
@@ -2981,38 +3124,40 @@ begin
          -- where there are more words than anyone means, those that can add most
          order by 5 desc, 1 limit 64', collection_id, retrieval.current_tenant())
         using texts.text_configs, query_text, texts.chunk_count, texts.average_length,
-              greatest(field_weights[1], field_weights[2], field_weights[3]);
+              greatest(field_weights[1], field_weights[2], field_weights[3]), bm25_constants;
 end;
 $$;
 
-comment on function retrieval._keyword_terms(bigint, text, double precision[]) is
+comment on function retrieval._keyword_terms(bigint, text, double precision[], double precision[]) is
 'The words that a query ranks by, 64 at most, with what is known of each in the collection; in descending order of bound.';
 
 create or replace function retrieval._keyword_candidates(
     collection retrieval.collections, query_text text, filter_condition text, candidates integer, keyword_operator text,
-    field_weights jsonb)
+    field_weights jsonb, k1 double precision, b double precision)
     returns table (chunk_id bigint, score double precision)
     language plpgsql stable rows 100
     set client_min_messages = warning
 as $$
 declare
     fields constant double precision[] := retrieval._field_weights(coalesce(field_weights, collection.settings -> 'field_weights'));
+    bm25_constants constant double precision[] := retrieval._bm25_constants(collection, k1, b);
     term record;
 begin
+    perform retrieval._check_bm25_constants(k1, b);
     select array_agg(retrieval._counted_word(k.lexeme, fields)) as words, array_agg(k.weight) as weights, array_agg(k.bound) as bounds,
            max(k.average_length) as average_length, max(k.maximum_frequency) as maximum_frequency
     into term
-    from retrieval._keyword_terms(collection.collection_id, query_text, fields) k;
+    from retrieval._keyword_terms(collection.collection_id, query_text, fields, bm25_constants) k;
     if term.words is null then
         return;
     end if;
     return query select * from retrieval._best_chunks(
         collection.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
-        fields, retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator), filter_condition, candidates);
+        fields, bm25_constants, retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator), filter_condition, candidates);
 end;
 $$;
 
-comment on function retrieval._keyword_candidates(retrieval.collections, text, text, integer, text, jsonb) is
+comment on function retrieval._keyword_candidates(retrieval.collections, text, text, integer, text, jsonb, double precision, double precision) is
 'The best chunks by BM25, best first, ties by chunk_id.';
 
 create or replace function retrieval.keyword_search(
@@ -3021,7 +3166,9 @@ create or replace function retrieval.keyword_search(
     metadata_filter jsonb default null,
     max_results integer default 10,
     keyword_operator text default 'or',
-    field_weights jsonb default null)
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision)
@@ -3033,13 +3180,13 @@ begin
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('keyword_operator', keyword_operator, array['or', 'and']);
     return query execute retrieval._hits_statement(
-            target.collection_id, 'retrieval._keyword_candidates($1, $2, $3, $4, $5, $6) with ordinality h(chunk_id, score, rank)')
-        using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights;
+            target.collection_id, 'retrieval._keyword_candidates($1, $2, $3, $4, $5, $6, $7, $8) with ordinality h(chunk_id, score, rank)')
+        using target, query_text, retrieval._filter_condition(target, metadata_filter), max_results, keyword_operator, field_weights, k1, b;
 end;
 $$;
 
-comment on function retrieval.keyword_search(text, text, jsonb, integer, text, jsonb) is
-'The best chunks by BM25, best first, ties by chunk_id; no rows where no word of the query occurs. query_text: words, "a phrase", -not, or, prefix*. keyword_operator ''and'' demands every word. field_weights: as in set_field_weights, for this call. score is the BM25 score; its scale depends on query and collection.';
+comment on function retrieval.keyword_search(text, text, jsonb, integer, text, jsonb, double precision, double precision) is
+'The best chunks by BM25, best first, ties by chunk_id; no rows where no word of the query occurs. query_text: words, "a phrase", -not, or, prefix*. keyword_operator ''and'' demands every word. field_weights: as in set_field_weights, for this call. k1, from 0 to 100, and b, from 0 to 1: the constants of BM25; without them those of the collection (see set_ranking), else 1.2 and 0.75. score is the BM25 score; its scale depends on query and collection.';
 -- end
 
 -- begin sql/explain_keyword_search.sql
@@ -3051,7 +3198,9 @@ create or replace function retrieval.explain_keyword_search(
     metadata_filter jsonb default null,
     max_results integer default 10,
     keyword_operator text default 'or',
-    field_weights jsonb default null)
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         keyword_rank bigint, chunk_id bigint, document_key text, score double precision, length integer,
         lexeme text, query_frequency integer, document_frequency bigint, inverse_document_frequency double precision,
@@ -3063,13 +3212,15 @@ declare
     target constant retrieval.collections := retrieval._collection(collection);
     fields constant double precision[] :=
         retrieval._field_weights(coalesce(explain_keyword_search.field_weights, target.settings -> 'field_weights'));
+    bm25_constants constant double precision[] := retrieval._bm25_constants(target, k1, b);
 begin
+    perform retrieval._check_bm25_constants(k1, b);
     return query execute format(
         'select h.keyword_rank, h.chunk_id, h.document_key, h.score, c.length, t.lexeme, t.query_frequency, t.document_frequency,
                 t.weight / t.query_frequency, t.bound, f.title, f.context, f.content,
-                t.weight * w.frequency / (w.frequency + 1.2 * (0.25 + 0.75 * c.length / t.average_length))
-         from retrieval._keyword_terms(%1$s, $1, $6) t
-         left join retrieval.keyword_search($2, $1, $3, $4, $5, $7) h on true
+                t.weight * (w.frequency / case when w.frequency + w.norm = 0 then 1 else w.frequency + w.norm end)
+         from retrieval._keyword_terms(%1$s, $1, $6, $8) t
+         left join retrieval.keyword_search($2, $1, $3, $4, $5, $7, ($8)[1], ($8)[2]) h on true
          left join retrieval.chunks c on c.collection_id = %1$s and c.chunk_id = h.chunk_id
          left join lateral (
              select count(*) filter (where u.weight = ''A'') as title, count(*) filter (where u.weight = ''B'') as context,
@@ -3077,13 +3228,14 @@ begin
              from unnest(c.lexemes) l, unnest(l.weights) u(weight)
              where l.lexeme = t.lexeme) f on true
          cross join lateral (
-             select ($6)[1] * f.title + ($6)[2] * f.context + ($6)[3] * f.content as frequency) w
+             select ($6)[1] * f.title + ($6)[2] * f.context + ($6)[3] * f.content as frequency,
+                    ($8)[1] * (1 - ($8)[2] + ($8)[2] * c.length / t.average_length) as norm) w
          order by h.keyword_rank, 14 desc nulls last, t.lexeme', target.collection_id)
-        using query_text, collection, metadata_filter, max_results, keyword_operator, fields, field_weights;
+        using query_text, collection, metadata_filter, max_results, keyword_operator, fields, field_weights, bm25_constants;
 end;
 $$;
 
-comment on function retrieval.explain_keyword_search(text, text, jsonb, integer, text, jsonb) is
+comment on function retrieval.explain_keyword_search(text, text, jsonb, integer, text, jsonb, double precision, double precision) is
 'Why keyword_search ranks as it does: a row for each hit and word of the query, with the word''s document frequency, idf, the most it can contribute (bound), its occurrences by field, and its contribution to the score. Where nothing is found, the words alone.';
 -- end
 
@@ -4685,7 +4837,8 @@ begin
     perform set_config('retrieval.plan', 'index', true);
     if search_leg.leg = 'keyword' then
         select array_agg(k.chunk_id), array_agg(k.score) into chunk_ids, scores
-        from retrieval._keyword_candidates(owner, search_leg.query, filter_condition, candidates, request.keyword_operator, null) k;
+        from retrieval._keyword_candidates(owner, search_leg.query, filter_condition, candidates, request.keyword_operator,
+                                           request.field_weights, request.k1, request.b) k;
     elsif target.kind = 'dense' then
         select array_agg(n.chunk_id), array_agg(n.score) into chunk_ids, scores
         from retrieval._nearest_chunks(
@@ -4729,6 +4882,24 @@ $$;
 
 comment on function retrieval._fusion_settings(retrieval.collections, record) is 'What a request is fused by: {"fusion": …, "rrf_k": …}.';
 
+create or replace function retrieval._ranking_candidates(owner retrieval.collections)
+    returns integer
+    language sql immutable
+    return coalesce((owner.settings #>> '{ranking,candidates}')::integer, 100);
+
+comment on function retrieval._ranking_candidates(retrieval.collections) is 'How many candidates each leg contributes where a call does not say.';
+
+-- A search that did not ask for diversity is not refused for want of something to compare chunks in.
+create or replace function retrieval._ranking_mmr_lambda(owner retrieval.collections, space text)
+    returns double precision
+    language sql stable
+    return case when owner.settings #> '{ranking,mmr_lambda}' is not null
+                     and (retrieval._comparing_space(owner, space)).space_id is not null
+                then (owner.settings #>> '{ranking,mmr_lambda}')::double precision end;
+
+comment on function retrieval._ranking_mmr_lambda(retrieval.collections, text) is
+'The diversity of a search that does not say; null where the collection''s ranking does not either, or where it has no dense space to compare chunks in.';
+
 -- A dense space of which nothing is known counts a little less than the words: where it is good, little is lost, and where it
 -- is useless, as that of an English model among Chinese texts, the order of the words survives (benchmarks/quality.py).
 create or replace function retrieval._leg_weight(owner retrieval.collections, request record, leg text, target retrieval.spaces)
@@ -4750,6 +4921,22 @@ $$;
 comment on function retrieval._leg_weight(retrieval.collections, record, text, retrieval.spaces) is
 'What a leg counts in a request, and where that is from: call, ranking (see set_ranking), calibration (see calibrate) or default.';
 
+-- What an explanation says of a leg beyond that: the words are ranked by constants that a call or the collection may have set.
+create or replace function retrieval._leg_constants(owner retrieval.collections, request record, leg text)
+    returns jsonb
+    language plpgsql immutable
+as $$
+declare
+    bm25_constants constant double precision[] := retrieval._bm25_constants(owner, request.k1, request.b);
+begin
+    return case when leg = 'keyword' then jsonb_build_object(
+        'k1', bm25_constants[1], 'b', bm25_constants[2], 'field_weights', coalesce(request.field_weights, owner.settings -> 'field_weights', '{}'))
+        else '{}' end;
+end;
+$$;
+
+comment on function retrieval._leg_constants(retrieval.collections, record, text) is 'What the words of a request are ranked by; {} for another leg.';
+
 create or replace function retrieval._check_request(request record, legs text[])
     returns void
     language plpgsql immutable
@@ -4762,6 +4949,8 @@ begin
     perform retrieval._check_choice('fusion', coalesce(request.fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
     perform retrieval._check_choice('late_interaction', coalesce(request.late_interaction, 'candidates'), array['candidates', 'collection']);
     perform retrieval._check_share('mmr_lambda', coalesce(request.mmr_lambda, 1));
+    perform retrieval._check_bm25_constants(request.k1, request.b);
+    perform retrieval._field_weights(request.field_weights);
     perform retrieval._check_share('duplicate_similarity', coalesce(request.duplicate_similarity, 1));
     perform retrieval._check_weights(coalesce(request.weights, '{}'), legs);
     perform retrieval._check_leg_candidates(request.leg_candidates, legs);
@@ -4820,7 +5009,7 @@ begin
         scores := scores || found_chunks.scores;
         weights := weights || jsonb_build_object(leg.leg, weight -> 'weight');
         is_full := is_full or among is null and request.leg_candidates -> leg.leg is null and cardinality(found_chunks.chunk_ids) >= depth;
-        report := report || (weight || jsonb_build_object(
+        report := report || (weight || retrieval._leg_constants(owner, request, leg.leg) || jsonb_build_object(
             'leg', leg.leg, 'space', (leg.target).name, 'plan', found_chunks.plan, 'candidates', cardinality(found_chunks.chunk_ids),
             'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3)));
     end loop;
@@ -4914,7 +5103,7 @@ begin
                       where f.id = any (refined.chunk_ids));
     is_full := found_chunks.is_full;
     explanation := settings || jsonb_build_object(
-        'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
+        'candidates', request.candidates, 'mmr_lambda', request.mmr_lambda, 'legs', found_chunks.report, 'fused', cardinality(fused.ids), 'steps', refined.steps,
         'milliseconds', round(1000 * extract(epoch from clock_timestamp() - started), 3));
 end;
 $$;
@@ -4943,7 +5132,7 @@ create or replace function retrieval.hybrid_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -4957,7 +5146,10 @@ create or replace function retrieval.hybrid_search(
     duplicate_similarity double precision default null,
     per_document integer default null,
     mmr_lambda double precision default null,
-    result_offset integer default 0)
+    result_offset integer default 0,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         chunk_id bigint, document_id bigint, document_key text, title text, "position" integer, content text,
         metadata jsonb, score double precision, keyword_rank bigint, keyword_score double precision,
@@ -4971,16 +5163,19 @@ declare
     condition constant text := retrieval._filter_condition(owner, metadata_filter);
     request record;
     -- where all that are no duplicates must be known, finding them takes the square of the candidates
-    deepest constant integer := case when duplicate_similarity is not null and num_nonnulls(per_document, mmr_lambda) > 0 then 1600 else 10000 end;
+    deepest integer;
     ranked record;
 begin
+    candidates := coalesce(candidates, retrieval._ranking_candidates(owner));
+    mmr_lambda := nullif(coalesce(mmr_lambda, retrieval._ranking_mmr_lambda(owner, space)), 1);
+    deepest := case when duplicate_similarity is not null and num_nonnulls(per_document, mmr_lambda) > 0 then 1600 else 10000 end;
     perform retrieval._check_count('max_results', max_results);
     if boosts is not null then
         boosts := retrieval._check_boosts(boosts, now());
     end if;
     select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, max_results, fusion, weights,
            rrf_k, greatest(candidates, max_results) as candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
-           duplicate_similarity, per_document, mmr_lambda, result_offset
+           duplicate_similarity, per_document, mmr_lambda, result_offset, field_weights, k1, b
     into request;
     perform retrieval._check_count('candidates', candidates);
     perform retrieval._check_request(request, retrieval._given_legs(request));
@@ -5004,8 +5199,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; where these are all 0, as of a useless space alone, each counts 1; without a fusion that of the collection, else relative. candidates: how many each leg contributes, leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. Where these two leave fewer than max_results, the first page is filled up from deeper candidates, at most 10000, or 1600 where near-duplicates fall and more is asked for. mmr_lambda: diversity, from 0 to 1 for none. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
+comment on function retrieval.hybrid_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer, jsonb, double precision, double precision) is
+'Several searches fused into one ranking, best first, ties by chunk_id. A query makes its leg: query_text keyword, query_embedding semantic, query_sparse sparse, query_tokens late_interaction, and query_embeddings, {"space": [0.1, …]}, one for each space named. fusion: rrf (with rrf_k, 60), relative or dbsf; weights: {"keyword": 1, "semantic": 2}, a leg left out counts 1. Without them those of the collection (see set_ranking and calibrate), else 0.7 for a dense space and 1 for another leg; where these are all 0, as of a useless space alone, each counts 1; without a fusion that of the collection, else relative. candidates: how many each leg contributes, without a number that of the collection, else 100; leg_candidates: {"keyword": 200} for one. late_interaction: candidates scores the best that the other legs found, collection every chunk; the second only where it is the only leg, unless asked for. boosts: as in boost. duplicate_similarity: a chunk whose cosine with a better one is at least that falls. per_document: at most so many chunks of a document. Where these two leave fewer than max_results, the first page is filled up from deeper candidates, at most 10000, or 1600 where near-duplicates fall and more is asked for. mmr_lambda: diversity, from 0 to 1 for none; without it that of the collection where it has an active dense space. field_weights, k1 and b: of the words, as in keyword_search. result_offset + max_results must not be more than candidates. score is the fused score, times the boosts. Ranks and scores of legs are null where a leg did not find the chunk; contributions says for each leg that did its rank, its score and what it added. signature: of the embedding''s model, leg_signatures: {"sparse": {…}}, those of other legs.';
 -- end
 
 -- begin sql/document_search.sql
@@ -5022,7 +5217,7 @@ create or replace function retrieval.document_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -5032,7 +5227,10 @@ create or replace function retrieval.document_search(
     query_embeddings jsonb default null,
     leg_candidates jsonb default '{}',
     leg_signatures jsonb default null,
-    boosts jsonb default null)
+    boosts jsonb default null,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns table (
         document_id bigint, document_key text, title text, metadata jsonb, score double precision,
         chunk_id bigint, "position" integer, content text, chunk_ids bigint[])
@@ -5046,6 +5244,7 @@ declare
     ranked record;
     best record;
 begin
+    candidates := coalesce(candidates, retrieval._ranking_candidates(owner));
     perform retrieval._check_count('max_results', max_results);
     perform retrieval._check_choice('aggregation', aggregation, array['max', 'sum', 'mean_of_best']);
     if boosts is not null then
@@ -5053,7 +5252,8 @@ begin
     end if;
     select query_text, query_embedding, query_sparse, query_tokens, query_embeddings, space, signature, leg_signatures, null::integer as max_results,
            fusion, weights, rrf_k, candidates, leg_candidates, keyword_operator, search_effort, late_interaction, boosts,
-           null::double precision as duplicate_similarity, null::integer as per_document, null::double precision as mmr_lambda, 0 as result_offset
+           null::double precision as duplicate_similarity, null::integer as per_document, null::double precision as mmr_lambda, 0 as result_offset,
+           field_weights, k1, b
     into request;
     perform retrieval._check_request(request, retrieval._given_legs(request));
     loop
@@ -5085,8 +5285,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.document_search(text, text, halfvec, sparsevec, jsonb, integer, text, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb) is
-'The best documents by a hybrid search of their chunks, best first, ties by document_id: one row each, with its best chunk, and in chunk_ids all of its chunks among the candidates, best first. aggregation: score is that of the best chunk (max), the sum of all (sum), or the mean of the three best (mean_of_best). The other arguments are those of hybrid_search. Deeper candidates are taken while there are too few documents.';
+comment on function retrieval.document_search(text, text, halfvec, sparsevec, jsonb, integer, text, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, jsonb, double precision, double precision) is
+'The best documents by a hybrid search of their chunks, best first, ties by document_id: one row each, with its best chunk, and in chunk_ids all of its chunks among the candidates, best first. aggregation: score is that of the best chunk (max), the sum of all (sum), or the mean of the three best (mean_of_best). The other arguments are those of hybrid_search, but for what chooses among chunks; nor does the mmr_lambda of the collection. Deeper candidates are taken while there are too few documents.';
 -- end
 
 -- begin sql/explain_search.sql
@@ -5101,7 +5301,7 @@ create or replace function retrieval.explain_search(
     fusion text default null,
     weights jsonb default null,
     rrf_k integer default null,
-    candidates integer default 100,
+    candidates integer default null,
     space text default null,
     signature jsonb default null,
     keyword_operator text default 'or',
@@ -5115,7 +5315,10 @@ create or replace function retrieval.explain_search(
     duplicate_similarity double precision default null,
     per_document integer default null,
     mmr_lambda double precision default null,
-    result_offset integer default 0)
+    result_offset integer default 0,
+    field_weights jsonb default null,
+    k1 double precision default null,
+    b double precision default null)
     returns jsonb
     language plpgsql stable
     set search_path from current
@@ -5132,7 +5335,7 @@ begin
     from retrieval.hybrid_search(
         collection, query_text, query_embedding, query_sparse, metadata_filter, max_results, fusion, weights, rrf_k, candidates, space, signature,
         keyword_operator, search_effort, query_tokens, late_interaction, query_embeddings, leg_candidates, leg_signatures, boosts,
-        duplicate_similarity, per_document, mmr_lambda, result_offset) h;
+        duplicate_similarity, per_document, mmr_lambda, result_offset, field_weights, k1, b) h;
     perform set_config('retrieval.explain', 'off', true);
     explanation := current_setting('retrieval.explanation')::jsonb;
     return explanation - 'steps' || jsonb_build_object('hits', (
@@ -5143,8 +5346,8 @@ begin
 end;
 $$;
 
-comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer) is
-'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion and rrf_k; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default); fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
+comment on function retrieval.explain_search(text, text, halfvec, sparsevec, jsonb, integer, text, jsonb, integer, integer, text, jsonb, text, integer, halfvec[], text, jsonb, jsonb, jsonb, jsonb, double precision, integer, double precision, integer, jsonb, double precision, double precision) is
+'Runs a hybrid search, with the arguments of hybrid_search, and returns how it came about: fusion, rrf_k, candidates and mmr_lambda (null: none), whether from the call or from the collection; for each leg its space, its plan (index, which PostgreSQL may replace by reading all where that is little; exact; or candidates, for late interaction among what others found), how many candidates it had, milliseconds, its weight and where that is from (call, ranking, calibration or default), and of the words k1, b and field_weights; fused, the number of different candidates; and for each hit its rank and score, of each leg that found it rank, score and contribution, and where asked for fused_score and boosts with value and factor, the duplicates that fell to it, and mmr_score. A score is the sum of the contributions times the factors. Keyword scores by word: explain_keyword_search.';
 
 create or replace function retrieval._explained_steps(steps jsonb, chunk_id text)
     returns jsonb
@@ -5157,26 +5360,71 @@ comment on function retrieval._explained_steps(jsonb, text) is 'What the steps a
 -- end
 
 -- begin sql/set_ranking.sql
--- How a collection's hybrid searches rank unless a call says otherwise.
-create or replace function retrieval.set_ranking(collection text, fusion text default null, weights jsonb default null, rrf_k integer default null)
+-- How a collection's searches rank unless a call says otherwise.
+
+-- For programs: SQL cannot run the model, and so does not ask whether there is one of that name.
+create or replace function retrieval._check_rerank(rerank jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    option record;
+begin
+    if rerank is null then
+        return;
+    elsif jsonb_typeof(rerank) <> 'object' then
+        raise exception 'rerank must be an object such as {"model": "…", "candidates": 50}, not %', rerank using errcode = 'invalid_parameter_value';
+    end if;
+    for option in select * from jsonb_each(rerank) loop
+        perform retrieval._check_choice('rerank: option', option.key, array['model', 'candidates']);
+        if option.key = 'candidates' and option.value::text !~ '^\d{1,9}$' then
+            raise exception 'rerank: candidates must be a whole number from 1 to 10000, not %', option.value using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+    if jsonb_typeof(rerank -> 'model') is distinct from 'string' or btrim(rerank ->> 'model') = '' then
+        raise exception 'rerank: model must be the name of a reranker, not %', coalesce((rerank -> 'model')::text, 'left out')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_count('rerank: candidates', coalesce((rerank ->> 'candidates')::bigint, 1));
+end;
+$$;
+
+comment on function retrieval._check_rerank(jsonb) is '22023 where it does not say which reranker orders how many hits; null is none.';
+
+create or replace function retrieval.set_ranking(
+    collection text,
+    fusion text default null,
+    weights jsonb default null,
+    rrf_k integer default null,
+    candidates integer default null,
+    k1 double precision default null,
+    b double precision default null,
+    mmr_lambda double precision default null,
+    rerank jsonb default null)
     returns void
     language plpgsql
 as $$
 declare
     target constant bigint := (retrieval._collection(collection)).collection_id;
-    ranking constant jsonb := jsonb_strip_nulls(jsonb_build_object('fusion', fusion, 'weights', weights, 'rrf_k', rrf_k));
+    ranking constant jsonb := jsonb_strip_nulls(jsonb_build_object(
+        'fusion', fusion, 'weights', weights, 'rrf_k', rrf_k, 'candidates', candidates, 'k1', k1, 'b', b, 'mmr_lambda', mmr_lambda,
+        'rerank', rerank));
 begin
     perform retrieval._check_choice('fusion', coalesce(fusion, 'rrf'), array['rrf', 'relative', 'dbsf']);
     perform retrieval._check_leg_weights(coalesce(weights, '{}'));
     perform retrieval._check_count('rrf_k', coalesce(rrf_k, 1), 1000000);
+    perform retrieval._check_count('candidates', coalesce(candidates, 1));
+    perform retrieval._check_bm25_constants(k1, b);
+    perform retrieval._check_share('mmr_lambda', coalesce(mmr_lambda, 1));
+    perform retrieval._check_rerank(rerank);
     update retrieval.collections c
     set settings = case ranking when '{}' then c.settings - 'ranking' else c.settings || jsonb_build_object('ranking', ranking) end
     where c.collection_id = target;
 end;
 $$;
 
-comment on function retrieval.set_ranking(text, text, jsonb, integer) is
-'Sets what hybrid_search and document_search rank a collection by unless a call says otherwise: the fusion (rrf, relative or dbsf), the weights of legs ({"semantic": 2}; a leg that is not named keeps its calibration or default), and rrf_k. What is null is not set; set_ranking(collection) alone returns to the defaults.';
+comment on function retrieval.set_ranking(text, text, jsonb, integer, integer, double precision, double precision, double precision, jsonb) is
+'Sets what a collection is ranked by unless a call says otherwise. Of hybrid_search and document_search: the fusion (rrf, relative or dbsf), the weights of legs ({"semantic": 2}; a leg that is not named keeps its calibration or default), rrf_k, candidates (how many each leg contributes) and, for chunks alone, mmr_lambda (a call without it asks for 1). Of every search by words, more_like_this and calibrate with them: k1 and b, the constants of BM25. rerank, {"model": "…", "candidates": 50}, is for programs, which order so many hits by that model; no function of this schema does. All are replaced: what is null is not set, and set_ranking(collection) alone returns to the defaults. The weights of fields are for set_field_weights to set, and stay.';
 -- end
 
 -- begin sql/set_chunking.sql
@@ -5506,7 +5754,8 @@ comment on function retrieval.recommend_documents(text, text[], text[], jsonb, i
 -- few other chunks: tf · idf, the choice that Lucene's MoreLikeThis makes, and as there each word then counts alike but
 -- for its idf. What no other document holds would find nothing and is left out.
 create or replace function retrieval._telling_terms(
-    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[])
+    collection_id bigint, document_id bigint, chunk_id bigint, terms integer, field_weights double precision[],
+    bm25_constants double precision[])
     returns table (lexeme text, weight double precision, bound double precision, average_length double precision, maximum_frequency integer)
     language plpgsql stable
 as $$
@@ -5514,7 +5763,7 @@ declare
     texts constant record := retrieval._text_statistics(collection_id);
 begin
     return query execute format(
-        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6), $5, s.maximum_frequency
+        'select o.lexeme, w.idf, retrieval._score_bound(w.idf, s.maximum_frequency, s.minimum_length_ratio, $5, $6, $7), $5, s.maximum_frequency
          from (select l.lexeme, count(*) as held,
                       sum(cardinality(l.positions)) filter (where $2 is null or c.chunk_id = $2) as frequency
                from retrieval.chunks c, unnest(c.lexemes) l
@@ -5530,11 +5779,11 @@ begin
          order by o.frequency * w.idf desc, o.lexeme collate "C"
          limit $3', collection_id, retrieval.current_tenant())
         using document_id, chunk_id, terms, texts.chunk_count, texts.average_length,
-              greatest(field_weights[1], field_weights[2], field_weights[3]);
+              greatest(field_weights[1], field_weights[2], field_weights[3]), bm25_constants;
 end;
 $$;
 
-comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[]) is
+comment on function retrieval._telling_terms(bigint, bigint, bigint, integer, double precision[], double precision[]) is
 'The lexemes that say most about a document, or about one chunk of it, most telling first, with what is known of each in the collection.';
 
 -- The document that the examples name, one way or the other.
@@ -5583,6 +5832,7 @@ declare
     example constant bigint := retrieval._example_document(target, example_document, example_chunk);
     fields constant double precision[] :=
         retrieval._field_weights(coalesce(more_like_this.field_weights, target.settings -> 'field_weights'));
+    bm25_constants constant double precision[] := retrieval._bm25_constants(target);
     filter_condition constant text := retrieval._filter_condition(target, metadata_filter);
     term record;
 begin
@@ -5592,20 +5842,20 @@ begin
            max(t.average_length) as average_length, max(t.maximum_frequency) as maximum_frequency
     into term
     from (select retrieval._counted_word(k.lexeme, fields) as word, k.*
-          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields) k
+          from retrieval._telling_terms(target.collection_id, example, example_chunk, terms, fields, bm25_constants) k
           order by k.bound desc, k.lexeme) t;
     if term.words is null then
         return;
     end if;
     return query execute retrieval._hits_statement(
-            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality h(chunk_id, score, rank)')
+            target.collection_id, 'retrieval._best_chunks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) with ordinality h(chunk_id, score, rank)')
         using target.collection_id, term.words, term.weights, term.bounds, term.average_length, term.maximum_frequency,
-              fields, 'c.document_id <> ' || example, filter_condition, max_results;
+              fields, bm25_constants, 'c.document_id <> ' || example, filter_condition, max_results;
 end;
 $$;
 
 comment on function retrieval.more_like_this(text, text, jsonb, integer, integer, bigint, jsonb) is
-'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call.';
+'The chunks of other documents that are most like a document, or like one chunk, by its words: the best by BM25 for as many of its lexemes as terms says, chosen by tf · idf; best first, ties by chunk_id; no rows where no other document shares a word. field_weights: as in set_field_weights, for this call; k1 and b are those of the collection (see set_ranking).';
 -- end
 
 -- begin sql/calibrate.sql
@@ -5614,7 +5864,8 @@ comment on function retrieval.more_like_this(text, text, jsonb, integer, integer
 -- benchmarks/quality.py all-MiniLM-L6-v2 agrees with the words in .34 to .51 of them, of the Chinese and Japanese ones, which it
 -- cannot read, in .08 to .19, whatever their size. From 0.3 on both count alike; below, the share of the space in the
 -- sum of both is half the cube of agreement / 0.3. Where two legs know different things the words are not the measure: a
--- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word.
+-- model that finds translations of a text is right where they agree with nothing. Then set_ranking has the last word. The
+-- words are compared as the collection's searches are: with its field weights, k1 and b.
 
 -- The share of the ten nearest chunks of other documents that are among the ten most alike by their words; null where there
 -- are not ten of these.
@@ -5706,7 +5957,7 @@ create or replace function retrieval.collection_settings(collection text)
     return (retrieval._collection(collection)).settings;
 
 comment on function retrieval.collection_settings(text) is
-'The settings of a collection: what set_ranking, set_chunking and set_field_weights have set for all, and the calibration of the current tenant (see calibrate). 42704 where there is no such collection.';
+'The settings of a collection: what set_ranking, set_chunking, set_field_weights and set_query_logging have set for all, and the calibration of the current tenant (see calibrate). 42704 where there is no such collection.';
 -- end
 
 -- begin sql/count_matches.sql
@@ -5726,7 +5977,7 @@ begin
     select string_agg(retrieval._counted_word(k.lexeme, fields), ' | '),
            total * (1 - exp(greatest(sum(ln(greatest(1 - k.document_frequency / total, 1e-300))), -690))), count(*) = 1
     into words, expected, certain
-    from retrieval._keyword_terms(collection.collection_id, query_text, fields) k;
+    from retrieval._keyword_terms(collection.collection_id, query_text, fields, retrieval._bm25_constants(collection)) k;
     if words is not null then
         condition := retrieval._chunk_condition(collection.collection_id, query_text, keyword_operator);
         certain := certain and condition is null and 0 <> all (fields);
@@ -8616,6 +8867,656 @@ comment on function retrieval.describe_space(text, text, integer) is
 -- end
 
 
+-- begin sql/create_golden_set.sql
+-- Golden sets: queries, and graded judgements of which documents answer them. Nothing in one is changed in place: a query or a
+-- judgement holds from its first version to its last one, so that what was measured with a version can be measured again.
+create or replace function retrieval._golden_set(collection text, golden_set text)
+    returns retrieval.golden_sets
+    language plpgsql stable
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+    found_set retrieval.golden_sets;
+begin
+    select * into found_set
+    from retrieval.golden_sets s
+    where s.collection_id = owner and s.tenant = retrieval.current_tenant() and s.name = golden_set;
+    if not found then
+        raise exception 'golden set % does not exist in collection %', coalesce(golden_set, 'null'), quote_ident(collection)
+            using errcode = 'undefined_object',
+                  hint = format('Existing golden sets: select name from retrieval.list_golden_sets(%L);', collection);
+    end if;
+    return found_set;
+end;
+$$;
+
+comment on function retrieval._golden_set(text, text) is 'The current tenant''s golden set of that name; 42704 where there is none.';
+
+-- Who changes a set holds it until the transaction ends, and works on the version that the one before left.
+create or replace function retrieval._lock_golden_set(collection text, golden_set text)
+    returns retrieval.golden_sets
+    language plpgsql
+as $$
+declare
+    locked retrieval.golden_sets := retrieval._golden_set(collection, golden_set);
+begin
+    select * into locked from retrieval.golden_sets s where s.golden_set_id = locked.golden_set_id for update;
+    if not found then
+        raise exception 'golden set % was just dropped from collection %', golden_set, quote_ident(collection)
+            using errcode = 'undefined_object';
+    end if;
+    return locked;
+end;
+$$;
+
+comment on function retrieval._lock_golden_set(text, text) is 'The golden set as its last writer left it, locked; 42704 where there is none.';
+
+create or replace function retrieval._raise_golden_version(golden_set retrieval.golden_sets, changed boolean)
+    returns integer
+    language plpgsql
+as $$
+begin
+    if changed then
+        update retrieval.golden_sets s set version = s.version + 1, changed_at = now()
+        where s.golden_set_id = golden_set.golden_set_id;
+    end if;
+    return golden_set.version + changed::integer;
+end;
+$$;
+
+comment on function retrieval._raise_golden_version(retrieval.golden_sets, boolean) is
+'The version of a locked golden set, one higher and stored where something has changed.';
+
+create or replace function retrieval._some_of(found text[])
+    returns text
+    language sql immutable
+begin atomic
+    select string_agg(format('%L', f.name), ', ' order by f.number)
+           || case when cardinality(found) > 3 then format(' and %s more', cardinality(found) - 3) else '' end
+    from unnest(found[:3]) with ordinality f(name, number);
+end;
+
+comment on function retrieval._some_of(text[]) is 'The first three of some names, quoted, and how many more there are.';
+
+create or replace function retrieval.create_golden_set(
+    collection text, name text, origin text default 'human', description text default null, if_not_exists boolean default false)
+    returns void
+    language plpgsql
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+    existing text;
+begin
+    perform retrieval._check_name('golden set', name);
+    perform retrieval._check_choice('origin', origin, array['human', 'synthetic', 'clicks']);
+    insert into retrieval.golden_sets (collection_id, tenant, name, origin, description)
+    values (owner, retrieval.current_tenant(), name, origin, description)
+    on conflict on constraint golden_sets_name_key do nothing;
+    if found then
+        return;
+    elsif if_not_exists is not true then
+        raise exception 'golden set % already exists in collection %', name, quote_ident(collection) using errcode = 'duplicate_object';
+    end if;
+    existing := (retrieval._golden_set(collection, name)).origin;
+    if existing <> origin then
+        raise exception 'golden set % is %, not %: give another name', name, existing, origin using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval.create_golden_set(text, text, text, text, boolean) is
+'Creates an empty golden set of a collection for the current tenant, in version 0. origin says who judges: human, synthetic (made from the documents) or clicks. 42710 where the name is taken; with if_not_exists an existing set is kept as it is, and only one of another origin is an error.';
+-- end
+
+-- begin sql/drop_golden_set.sql
+create or replace function retrieval.drop_golden_set(collection text, golden_set text)
+    returns void
+    language plpgsql
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._lock_golden_set(collection, golden_set);
+begin
+    delete from retrieval.golden_sets s where s.golden_set_id = target.golden_set_id;
+end;
+$$;
+
+comment on function retrieval.drop_golden_set(text, text) is 'Removes a golden set with every version of it. 42704 where there is none.';
+-- end
+
+-- begin sql/list_golden_sets.sql
+create or replace function retrieval.list_golden_sets(collection text)
+    returns table (
+        name text, origin text, description text, version integer, queries bigint, judgements bigint,
+        created_at timestamptz, changed_at timestamptz)
+    language plpgsql stable
+as $$
+declare
+    owner constant bigint := (retrieval._collection(collection)).collection_id;
+begin
+    return query
+        select s.name, s.origin, s.description, s.version,
+               (select count(*) from retrieval.golden_queries q where q.golden_set_id = s.golden_set_id and q.last_version is null),
+               (select count(*) from retrieval.judgements j where j.golden_set_id = s.golden_set_id and j.last_version is null),
+               s.created_at, s.changed_at
+        from retrieval.golden_sets s
+        where s.collection_id = owner and s.tenant = retrieval.current_tenant()
+        order by s.name;
+end;
+$$;
+
+comment on function retrieval.list_golden_sets(text) is
+'The current tenant''s golden sets of a collection by name, with the queries and judgements that they hold now.';
+-- end
+
+-- begin sql/golden_queries.sql
+-- A version is null for the current one.
+create or replace function retrieval._golden_version(golden_set retrieval.golden_sets, version integer)
+    returns integer
+    language plpgsql immutable
+as $$
+begin
+    if version not between 0 and golden_set.version then
+        raise exception 'golden set % has no version %; the newest is %', golden_set.name, version, golden_set.version
+            using errcode = 'undefined_object';
+    end if;
+    return coalesce(version, golden_set.version);
+end;
+$$;
+
+comment on function retrieval._golden_version(retrieval.golden_sets, integer) is 'The version, or of null the newest one; 42704 where the golden set has no such version.';
+
+create or replace function retrieval.golden_queries(collection text, golden_set text, version integer default null)
+    returns table (query_key text, query_text text)
+    language plpgsql stable
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._golden_set(collection, golden_set);
+    wanted constant integer := retrieval._golden_version(target, version);
+begin
+    return query
+        select q.query_key, q.query_text
+        from retrieval.golden_queries q
+        where q.golden_set_id = target.golden_set_id and q.first_version <= wanted and coalesce(q.last_version >= wanted, true)
+        order by q.query_key;
+end;
+$$;
+
+comment on function retrieval.golden_queries(text, text, integer) is
+'The queries of a golden set by key, as they are or as they were in a version. 42704 for a set or a version that there is not.';
+-- end
+
+-- begin sql/put_golden_queries.sql
+create or replace function retrieval._check_golden_queries(queries jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    repeated text[];
+begin
+    if jsonb_typeof(queries) is distinct from 'array' or queries = '[]' then
+        raise exception 'queries must be a JSON array of at least one object' using errcode = 'invalid_parameter_value';
+    elsif exists (select from jsonb_array_elements(queries) q
+                  where jsonb_typeof(q -> 'query_key') is distinct from 'string' or jsonb_typeof(q -> 'query_text') is distinct from 'string') then
+        raise exception 'a query must be an object with the texts "query_key" and "query_text"' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_golden_query(q ->> 'query_key', q ->> 'query_text') from jsonb_array_elements(queries) q;
+    repeated := array(select q ->> 'query_key' from jsonb_array_elements(queries) q group by 1 having count(*) > 1 order by 1);
+    if cardinality(repeated) > 0 then
+        raise exception 'query_key is given twice: %', retrieval._some_of(repeated) using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_queries(jsonb) is '22023 where queries are not an array of objects with a key and a text each, or a key is there twice.';
+
+create or replace function retrieval._check_golden_query(query_key text, query_text text)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if query_key ~ '[[:cntrl:]]' or query_key !~ '\S' or octet_length(query_key) > 1000 then
+        raise exception 'query_key % is not usable: up to 1000 bytes, no control character, not only blanks', quote_literal(left(query_key, 200))
+            using errcode = 'invalid_parameter_value';
+    elsif query_text is null or query_text !~ '\S' then
+        raise exception 'query % has no text', coalesce(quote_literal(query_key), 'null') using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_query(text, text) is '22023 where a golden set cannot hold a query of this key and text.';
+
+create or replace function retrieval._check_golden_duplicates(golden_set_id bigint)
+    returns void
+    language plpgsql stable
+as $$
+declare
+    duplicate record;
+begin
+    select q.query_text, array_agg(q.query_key order by q.query_key) as query_keys into duplicate
+    from retrieval.golden_queries q
+    where q.golden_set_id = _check_golden_duplicates.golden_set_id and q.last_version is null
+    group by q.query_text having count(*) > 1
+    order by 2 limit 1;
+    if found then
+        raise exception 'queries % have the same text: %', retrieval._some_of(duplicate.query_keys), left(duplicate.query_text, 200)
+            using errcode = 'invalid_parameter_value', hint = 'An import with merge_duplicates makes one query of them.';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_duplicates(bigint) is '22023 where two queries of a golden set have the same text.';
+
+create or replace function retrieval.put_golden_queries(collection text, golden_set text, queries jsonb)
+    returns integer
+    language plpgsql
+as $$
+declare
+    target retrieval.golden_sets;
+    added bigint;
+begin
+    perform retrieval._check_golden_queries(queries);
+    target := retrieval._lock_golden_set(collection, golden_set);
+    update retrieval.golden_queries q set last_version = target.version
+    from jsonb_to_recordset(queries) g(query_key text, query_text text)
+    where q.golden_set_id = target.golden_set_id and q.last_version is null
+      and q.query_key = g.query_key and q.query_text <> g.query_text;
+    insert into retrieval.golden_queries (golden_set_id, query_key, query_text, first_version)
+    select target.golden_set_id, g.query_key, g.query_text, target.version + 1
+    from jsonb_to_recordset(queries) g(query_key text, query_text text)
+    where not exists (
+        select from retrieval.golden_queries q
+        where q.golden_set_id = target.golden_set_id and q.last_version is null and q.query_key = g.query_key);
+    get diagnostics added = row_count;
+    perform retrieval._check_golden_duplicates(target.golden_set_id);
+    return retrieval._raise_golden_version(target, added > 0);
+end;
+$$;
+
+comment on function retrieval.put_golden_queries(text, text, jsonb) is
+'Adds queries to a golden set, or gives those of the same key another text: all of them or none. queries is an array of {"query_key", "query_text"}. Returns the version of the set, which is a new one where something has changed. 22023 for an empty array, an empty text, a key that is given twice, and two queries of the same text.';
+-- end
+
+-- begin sql/add_golden_query.sql
+-- For who judges while searching: the query gets a key, once.
+create or replace function retrieval.add_golden_query(collection text, golden_set text, query_text text)
+    returns text
+    language plpgsql
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._lock_golden_set(collection, golden_set);
+    key text;
+begin
+    select q.query_key into key
+    from retrieval.golden_queries q
+    where q.golden_set_id = target.golden_set_id and q.last_version is null and q.query_text = add_golden_query.query_text;
+    if found then
+        return key;
+    end if;
+    -- one that no version has had
+    select (1 + coalesce(max(q.query_key::bigint), 0))::text into key
+    from retrieval.golden_queries q
+    where q.golden_set_id = target.golden_set_id and q.query_key ~ '^[1-9][0-9]{0,15}$';
+    perform retrieval.put_golden_queries(collection, golden_set, jsonb_build_array(jsonb_build_object('query_key', key, 'query_text', query_text)));
+    return key;
+end;
+$$;
+
+comment on function retrieval.add_golden_query(text, text, text) is
+'The key of the query of this text in a golden set; where there is none it is added, under the next number that no query of the set has ever had. 22023 for an empty text.';
+-- end
+
+-- begin sql/judgements.sql
+create or replace function retrieval.judgements(collection text, golden_set text, version integer default null)
+    returns table (query_key text, document_key text, grade smallint, judge text, judged_at timestamptz)
+    language plpgsql stable
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._golden_set(collection, golden_set);
+    wanted constant integer := retrieval._golden_version(target, version);
+begin
+    return query
+        select j.query_key, j.document_key, j.grade, j.judge, j.judged_at
+        from retrieval.judgements j
+        where j.golden_set_id = target.golden_set_id and j.first_version <= wanted and coalesce(j.last_version >= wanted, true)
+        order by j.query_key, j.grade desc, j.document_key;
+end;
+$$;
+
+comment on function retrieval.judgements(text, text, integer) is
+'The judgements of a golden set by query, best grade first, as they are or as they were in a version, with who judged and when. 42704 for a set or a version that there is not.';
+-- end
+
+-- begin sql/delete_golden_queries.sql
+create or replace function retrieval._check_golden_keys(golden_set retrieval.golden_sets, query_keys text[])
+    returns void
+    language plpgsql stable
+as $$
+declare
+    unknown constant text[] := array(
+        select distinct g.query_key
+        from unnest(query_keys) g(query_key)
+        where not exists (
+            select from retrieval.golden_queries q
+            where q.golden_set_id = golden_set.golden_set_id and q.last_version is null and q.query_key = g.query_key)
+        order by 1);
+begin
+    if cardinality(unknown) > 0 then
+        raise exception 'golden set % has no query %', golden_set.name, retrieval._some_of(unknown)
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_golden_keys(retrieval.golden_sets, text[]) is '22023 where a golden set lacks a query of one of these keys.';
+
+create or replace function retrieval.delete_golden_queries(collection text, golden_set text, query_keys text[])
+    returns integer
+    language plpgsql
+as $$
+declare
+    target constant retrieval.golden_sets := retrieval._lock_golden_set(collection, golden_set);
+begin
+    if coalesce(cardinality(query_keys), 0) = 0 then
+        raise exception 'query_keys must name at least one query' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_golden_keys(target, query_keys);
+    update retrieval.golden_queries q set last_version = target.version
+    where q.golden_set_id = target.golden_set_id and q.last_version is null and q.query_key = any (query_keys);
+    update retrieval.judgements j set last_version = target.version
+    where j.golden_set_id = target.golden_set_id and j.last_version is null and j.query_key = any (query_keys);
+    return retrieval._raise_golden_version(target, true);
+end;
+$$;
+
+comment on function retrieval.delete_golden_queries(text, text, text[]) is
+'Takes queries out of a golden set with their judgements, from a new version on, and returns that version; earlier ones keep them. 22023 for an empty array and for a key that the set has not.';
+-- end
+
+-- begin sql/put_judgements.sql
+create or replace function retrieval._check_judgements(judgements jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    wrong record;
+begin
+    if jsonb_typeof(judgements) is distinct from 'array' or judgements = '[]' then
+        raise exception 'judgements must be a JSON array of at least one object' using errcode = 'invalid_parameter_value';
+    elsif exists (select from jsonb_array_elements(judgements) j
+                  where jsonb_typeof(j -> 'query_key') is distinct from 'string' or jsonb_typeof(j -> 'document_key') is distinct from 'string'
+                     or j -> 'grade' is null) then
+        raise exception 'a judgement must be an object with "query_key", "document_key" and "grade"' using errcode = 'invalid_parameter_value';
+    end if;
+    select j.query_key, j.document_key, j.grade into wrong
+    from jsonb_to_recordset(judgements) j(query_key text, document_key text, grade jsonb)
+    where j.grade <> 'null'
+      and case when j.grade::text ~ '^-?\d{1,4}$' then j.grade::text::integer not between -10 and 100 else true end
+    limit 1;
+    if found then
+        raise exception 'the grade of document % for query % must be a whole number between -10 and 100, or null, not %',
+                        quote_literal(wrong.document_key), quote_literal(wrong.query_key), left(wrong.grade::text, 100)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    select j.query_key, j.document_key into wrong
+    from jsonb_to_recordset(judgements) j(query_key text, document_key text)
+    group by j.query_key, j.document_key having count(*) > 1 limit 1;
+    if found then
+        raise exception 'document % is judged twice for query %', quote_literal(wrong.document_key), quote_literal(wrong.query_key)
+            using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_judgements(jsonb) is
+'22023 where judgements are not an array of objects with a query, a document and a grade each, or a pair is there twice.';
+
+create or replace function retrieval._check_judged_documents(collection text, document_keys text[])
+    returns void
+    language plpgsql stable
+as $$
+declare
+    missing text[];
+begin
+    -- with literals, for the partition
+    execute format(
+        'select array_agg(distinct g.document_key order by g.document_key) from unnest($1) g(document_key)
+         where not exists (
+             select from retrieval.documents d
+             where d.collection_id = %s and d.tenant = %L and d.document_key = g.document_key)',
+        (retrieval._collection(collection)).collection_id, retrieval.current_tenant())
+        into missing using document_keys;
+    if cardinality(missing) > 0 then
+        raise exception 'judged, but not in collection %: % %', quote_ident(collection),
+                        case cardinality(missing) when 1 then 'document' else 'documents' end, retrieval._some_of(missing)
+            using errcode = 'invalid_parameter_value', hint = 'An import with skip_missing leaves such judgements out.';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_judged_documents(text, text[]) is '22023 where a document is not in the collection, for the current tenant.';
+
+create or replace function retrieval.put_judgements(collection text, golden_set text, judgements jsonb, judge text default null)
+    returns integer
+    language plpgsql
+as $$
+declare
+    target retrieval.golden_sets;
+    query_keys text[];
+    document_keys text[];
+    grades smallint[];
+    removed bigint;
+    added bigint;
+begin
+    perform retrieval._check_judgements(judgements);
+    target := retrieval._lock_golden_set(collection, golden_set);
+    select array_agg(g.query_key), array_agg(g.document_key), array_agg(g.grade) into query_keys, document_keys, grades
+    from jsonb_to_recordset(judgements) g(query_key text, document_key text, grade smallint);
+    perform retrieval._check_golden_keys(target, query_keys);
+    perform retrieval._check_judged_documents(collection, array(
+        select g.document_key from unnest(document_keys, grades) g(document_key, grade) where g.grade is not null));
+    update retrieval.judgements j set last_version = target.version
+    from unnest(query_keys, document_keys, grades) g(query_key, document_key, grade)
+    where j.golden_set_id = target.golden_set_id and j.last_version is null
+      and j.query_key = g.query_key and j.document_key = g.document_key
+      and (j.grade, j.judge) is distinct from (g.grade, coalesce(put_judgements.judge, j.judge));
+    get diagnostics removed = row_count;
+    insert into retrieval.judgements (golden_set_id, query_key, document_key, grade, judge, first_version)
+    select target.golden_set_id, g.query_key, g.document_key, g.grade, put_judgements.judge, target.version + 1
+    from unnest(query_keys, document_keys, grades) g(query_key, document_key, grade)
+    where g.grade is not null and not exists (
+        select from retrieval.judgements j
+        where j.golden_set_id = target.golden_set_id and j.last_version is null
+          and j.query_key = g.query_key and j.document_key = g.document_key);
+    get diagnostics added = row_count;
+    return retrieval._raise_golden_version(target, removed + added > 0);
+end;
+$$;
+
+comment on function retrieval.put_judgements(text, text, jsonb, text) is
+'Stores judgements in a golden set, each in the place of the one that its query and document had: all of them or none. judgements is an array of {"query_key", "document_key", "grade"}. A grade is a whole number between -10 and 100, and a document is relevant where it is above 0; null takes a judgement back. judge says who judged. Returns the version of the set, which is a new one where something has changed. 22023 for an empty array, an unknown query, a document that is not in the collection, and a pair that is given twice.';
+-- end
+
+-- begin sql/record_evaluation.sql
+-- Evaluations: what one way of searching reached on the queries of a golden set, with everything that it takes to do it again.
+-- A run names its golden set and the version of it; it outlives both.
+
+create or replace function retrieval._check_evaluation(name text, settings jsonb, context jsonb, measures jsonb, queries jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+declare
+    wrong text;
+begin
+    if coalesce(name, '') !~ '^[^[:cntrl:]]+$' or length(name) > 500 then
+        raise exception 'name must be 1 to 500 characters without a control character, not %', coalesce(quote_literal(name), 'null')
+            using errcode = 'invalid_parameter_value';
+    elsif jsonb_typeof(settings) is distinct from 'object' or jsonb_typeof(context) is distinct from 'object' then
+        raise exception 'settings and context must be objects' using errcode = 'invalid_parameter_value';
+    elsif jsonb_typeof(measures) is distinct from 'object' or measures = '{}' then
+        raise exception 'measures must be an object such as {"nDCG@10": {"mean": 0.5}}' using errcode = 'invalid_parameter_value';
+    elsif jsonb_typeof(queries) is distinct from 'array' or queries = '[]' then
+        raise exception 'queries must be an array that is not empty' using errcode = 'invalid_parameter_value';
+    end if;
+    select m.key into wrong from jsonb_each(measures) m where jsonb_typeof(m.value -> 'mean') is distinct from 'number' limit 1;
+    if found then
+        raise exception 'measures: % has no number under mean', quote_literal(wrong) using errcode = 'invalid_parameter_value';
+    end if;
+    select q.number::text into wrong
+    from jsonb_array_elements(queries) with ordinality q(query, number)
+    where jsonb_typeof(q.query -> 'query_key') is distinct from 'string' or jsonb_typeof(q.query -> 'query_text') is distinct from 'string'
+       or jsonb_typeof(q.query -> 'measures') is distinct from 'object'
+       or coalesce(jsonb_typeof(q.query -> 'milliseconds'), 'null') not in ('null', 'number')
+       or coalesce(jsonb_typeof(q.query -> 'document_keys'), 'array') <> 'array'
+    order by q.number limit 1;
+    if found then
+        raise exception 'queries: number % has no query_key, query_text or measures, or others that are unusable', wrong
+            using errcode = 'invalid_parameter_value';
+    end if;
+    select q.query ->> 'query_key' into wrong
+    from jsonb_array_elements(queries) q(query) group by q.query ->> 'query_key' having count(*) > 1 limit 1;
+    if found then
+        raise exception 'queries: % is there twice', quote_literal(wrong) using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_evaluation(text, jsonb, jsonb, jsonb, jsonb) is '22023 where a part of an evaluation is unusable.';
+
+create or replace function retrieval.record_evaluation(
+    collection text, golden_set text, golden_set_version integer, name text, settings jsonb, context jsonb, measures jsonb, queries jsonb)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    recorded bigint;
+begin
+    perform retrieval._check_evaluation(name, settings, context, measures, queries);
+    insert into retrieval.evaluations (collection_id, golden_set, golden_set_version, name, settings, context, measures)
+    values (owner.collection_id, golden_set, golden_set_version, name, settings, context, measures)
+    returning evaluation_id into recorded;
+    insert into retrieval.evaluation_queries (evaluation_id, query_key, query_text, measures, milliseconds, document_keys)
+    select recorded, q.query_key, q.query_text, q.measures, q.milliseconds, coalesce(q.document_keys, '{}')
+    from jsonb_to_recordset(queries) q(query_key text, query_text text, measures jsonb, milliseconds double precision, document_keys text[]);
+    return recorded;
+end;
+$$;
+
+comment on function retrieval.record_evaluation(text, text, integer, text, jsonb, jsonb, jsonb, jsonb) is
+'Stores what a way of searching reached on a golden set, for the current tenant, and returns its evaluation_id. name and settings: of the way of searching; context: what else it takes to repeat it; measures: {"nDCG@10": {"mean": 0.5, "low": 0.4, "high": 0.6}}; queries: [{"query_key": "q1", "query_text": "…", "measures": {"nDCG@10": 0.5}, "milliseconds": 4.2, "document_keys": ["a", "b"]}], of which the last two may be left out. golden_set and golden_set_version are null where the judgements are not stored; neither need exist. 42704 where there is no such collection, 22023 where a part is unusable; then nothing is stored.';
+-- end
+
+-- begin sql/list_evaluations.sql
+create or replace function retrieval.list_evaluations(
+    collection text, golden_set text default null, max_results integer default 50, evaluation_ids bigint[] default null)
+    returns table (
+        evaluation_id bigint, golden_set_name text, golden_set_version integer, name text, settings jsonb, context jsonb, measures jsonb,
+        queries bigint, created_at timestamptz)
+    language plpgsql stable
+as $$
+#variable_conflict use_column
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+begin
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        select e.evaluation_id, e.golden_set, e.golden_set_version, e.name, e.settings, e.context, e.measures,
+               (select count(*) from retrieval.evaluation_queries q where q.evaluation_id = e.evaluation_id), e.created_at
+        from retrieval.evaluations e
+        where e.collection_id = owner.collection_id and e.tenant = retrieval.current_tenant()
+          and (list_evaluations.golden_set is null or e.golden_set = list_evaluations.golden_set)
+          and (evaluation_ids is null or e.evaluation_id = any (evaluation_ids))
+        order by e.evaluation_id desc
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.list_evaluations(text, text, integer, bigint[]) is
+'The evaluations of a collection that the current tenant has recorded, newest first: those on one golden set where that is named, those with some ids where these are given. queries is how many were measured. No row where there are none; 42704 where there is no such collection.';
+-- end
+
+-- begin sql/evaluation_queries.sql
+create or replace function retrieval._evaluation(owner retrieval.collections, evaluation_id bigint)
+    returns retrieval.evaluations
+    language plpgsql stable
+as $$
+declare
+    recorded retrieval.evaluations;
+begin
+    select * into recorded
+    from retrieval.evaluations e
+    where e.evaluation_id = _evaluation.evaluation_id and e.collection_id = owner.collection_id and e.tenant = retrieval.current_tenant();
+    if not found then
+        raise exception 'evaluation % does not exist in collection %', coalesce(evaluation_id::text, 'null'), quote_ident(owner.name)
+            using errcode = 'undefined_object',
+                  hint = format('Existing evaluations: select evaluation_id, name from retrieval.list_evaluations(%L);', owner.name);
+    end if;
+    return recorded;
+end;
+$$;
+
+comment on function retrieval._evaluation(retrieval.collections, bigint) is
+'The evaluation of that id in a collection, of the current tenant; 42704 where there is none.';
+
+create or replace function retrieval.evaluation_queries(collection text, evaluation_id bigint)
+    returns table (query_key text, query_text text, measures jsonb, milliseconds double precision, document_keys text[])
+    language plpgsql stable
+as $$
+#variable_conflict use_column
+declare
+    recorded constant retrieval.evaluations := retrieval._evaluation(retrieval._collection(collection), evaluation_id);
+begin
+    return query
+        select q.query_key, q.query_text, q.measures, q.milliseconds, q.document_keys
+        from retrieval.evaluation_queries q
+        where q.evaluation_id = recorded.evaluation_id
+        order by q.query_key;
+end;
+$$;
+
+comment on function retrieval.evaluation_queries(text, bigint) is
+'What an evaluation measured of each query, by query_key: the measures, how long the search took, and the first documents that it found. 42704 where the current tenant has recorded no such evaluation in the collection.';
+-- end
+
+-- begin sql/delete_evaluation.sql
+create or replace function retrieval.delete_evaluation(collection text, evaluation_id bigint)
+    returns void
+    language plpgsql
+as $$
+declare
+    recorded constant retrieval.evaluations := retrieval._evaluation(retrieval._collection(collection), evaluation_id);
+begin
+    delete from retrieval.evaluations e where e.evaluation_id = recorded.evaluation_id;
+end;
+$$;
+
+comment on function retrieval.delete_evaluation(text, bigint) is
+'Removes an evaluation with what it measured of each query. 42704 where the current tenant has recorded no such evaluation in the collection.';
+-- end
+
+-- begin sql/trim_evaluations.sql
+create or replace function retrieval.trim_evaluations(collection text, older_than interval)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    owner constant retrieval.collections := retrieval._collection(collection);
+    removed bigint;
+begin
+    if older_than is null or older_than < interval '0' then
+        raise exception 'older_than must be 0 or more, not %', coalesce(older_than::text, 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    delete from retrieval.evaluations e
+    where e.collection_id = owner.collection_id and e.tenant = retrieval.current_tenant() and e.created_at <= now() - older_than;
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
+comment on function retrieval.trim_evaluations(text, interval) is
+'Removes the evaluations of a collection that the current tenant recorded so long ago, and returns how many. 42704 where there is no such collection.';
+-- end
+
 -- begin sql/create_api_key.sql
 -- Keys to the HTTP service. The secret never gets here: the service's own program makes it, shows it once and gives its hash.
 --
@@ -8769,6 +9670,410 @@ comment on function retrieval.record_api_key_use(text) is
 -- end
 
 
+-- begin sql/set_query_logging.sql
+-- Whether what is asked of a collection is kept, and for how long. Nothing is until somebody who may set it has said so: what people
+-- search for is about them.
+--
+-- Logging that is off still has its retention, so that what was logged goes when it was said to go.
+
+create or replace function retrieval._query_retention(collection retrieval.collections)
+    returns interval
+    language sql stable
+    return (collection.settings #>> '{query_logging,retention}')::interval;
+
+comment on function retrieval._query_retention(retrieval.collections) is
+'How long logged queries of a collection are kept; null where none were ever to be logged.';
+
+create or replace function retrieval._logs_queries(collection retrieval.collections)
+    returns boolean
+    language sql stable
+    return coalesce((collection.settings #>> '{query_logging,enabled}')::boolean, false);
+
+comment on function retrieval._logs_queries(retrieval.collections) is 'Whether queries of a collection are logged.';
+
+create or replace function retrieval.set_query_logging(collection text, retention interval default '90 days')
+    returns void
+    language plpgsql
+    set intervalstyle = 'postgres'
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+begin
+    if retention <= '0' or retention > '10 years' then
+        raise exception 'retention must be more than 0 and at most 10 years, not %', retention using errcode = 'invalid_parameter_value';
+    end if;
+    update retrieval.collections c
+    set settings = case when retention is not null
+                            then c.settings || jsonb_build_object('query_logging', jsonb_build_object('enabled', true, 'retention', retention::text))
+                        when c.settings ? 'query_logging' then jsonb_set(c.settings, '{query_logging,enabled}', 'false')
+                        else c.settings end
+    where c.collection_id = target.collection_id;
+end;
+$$;
+
+comment on function retrieval.set_query_logging(text, interval) is
+'Lets log_query and log_click keep what is asked of a collection and opened from it, for so long; each tenant has a log of its own. A shorter retention holds for what is there already. A retention of null turns it off: nothing more is kept, and what was logged stays until its retention has passed, unless forget_queries removes it.';
+-- end
+
+-- begin sql/log_query.sql
+-- One query as it was answered. Readers call it: it is they who search. It writes nothing but a row of the caller's own tenant,
+-- and only where the collection's owner has turned that on, so it needs no right of a writer.
+
+create or replace function retrieval._check_query_details(details jsonb)
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if details is null or jsonb_typeof(details) <> 'object' then
+        raise exception 'details must be an object such as {"milliseconds": 12, "settings": {"fusion": "rrf"}}' using errcode = 'invalid_parameter_value';
+    elsif octet_length(details::text) > 20000 then
+        raise exception 'details must have at most 20000 bytes as text, not %', octet_length(details::text) using errcode = 'invalid_parameter_value';
+    elsif details ? 'milliseconds' and (jsonb_typeof(details -> 'milliseconds') <> 'number' or (details -> 'milliseconds')::numeric not between 0 and 1e9) then
+        raise exception 'details: milliseconds must be a number from 0 to 1000000000, not %', details -> 'milliseconds' using errcode = 'invalid_parameter_value';
+    elsif details ? 'result_offset' and (details ->> 'result_offset') !~ '^\d{1,5}$' then
+        raise exception 'details: result_offset must be a whole number from 0 to 99999, not %', details -> 'result_offset' using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_query_details(jsonb) is '22023 where what is told of a query cannot be kept.';
+
+create or replace function retrieval._check_shown(document_keys text[], scores double precision[])
+    returns void
+    language plpgsql immutable
+as $$
+begin
+    if document_keys is null or array_position(document_keys, null) is not null then
+        raise exception 'document_keys must name the documents that were shown, and be {} where none were' using errcode = 'invalid_parameter_value';
+    elsif cardinality(scores) <> cardinality(document_keys) then
+        raise exception 'scores: % for % document_keys', cardinality(scores), cardinality(document_keys) using errcode = 'invalid_parameter_value';
+    end if;
+end;
+$$;
+
+comment on function retrieval._check_shown(text[], double precision[]) is '22023 where documents that were shown lack a key, or scores do not belong to them.';
+
+create or replace function retrieval.log_query(
+    collection text,
+    query_text text,
+    document_keys text[],
+    scores double precision[] default null,
+    details jsonb default '{}',
+    query_id uuid default null)
+    returns uuid
+    language plpgsql
+as $$
+declare
+    target constant retrieval.collections := retrieval._collection(collection);
+    logged_id constant uuid := coalesce(query_id, gen_random_uuid());
+begin
+    if query_text is null then
+        raise exception 'query_text must not be null' using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_shown(document_keys, scores);
+    perform retrieval._check_query_details(details);
+    if not retrieval._logs_queries(target) then
+        return null;
+    end if;
+    insert into retrieval.logged_queries (query_id, collection_id, query_text, document_keys, result_count, top_score, details)
+    values (logged_id, target.collection_id, left(query_text, 2000), document_keys[:1000], cardinality(document_keys),
+            -- without what is no number, which would be above all others
+            (select max(s) from unnest(scores) s where s between -1e300 and 1e300), details);
+    return logged_id;
+end;
+$$;
+
+comment on function retrieval.log_query(text, text, text[], double precision[], jsonb, uuid) is
+'Keeps a query with the keys of the documents that were shown, best first (a document as often as chunks of it were), and returns the id that log_click takes; query_id where one is given, which must be new. Where the collection''s queries are not logged (see set_query_logging) nothing is kept and null is returned, so a program may always call it. scores belong to the keys, null for none; the highest is kept. details are the caller''s own, but for milliseconds (how long the search took), result_offset (how many hits are on the pages before) and settings (anything: scores are compared where it is the same). Of a query the first 2000 characters are kept, of the keys the first 1000. Not in a read-only transaction. 42704 where there is no such collection, 22023 for what cannot be kept.';
+-- end
+
+-- begin sql/log_click.sql
+-- A document that somebody opened from the answer to a query; for readers, as log_query is.
+create or replace function retrieval.log_click(query_id uuid, document_key text, collection text default null)
+    returns boolean
+    language plpgsql
+as $$
+declare
+    asked record;
+    place integer;
+begin
+    select q.document_keys, coalesce((q.details ->> 'result_offset')::integer, 0) as before, retrieval._logs_queries(c) as is_on into asked
+    from retrieval.logged_queries q
+    join retrieval.collections c on c.collection_id = q.collection_id
+    where q.query_id = log_click.query_id and q.tenant = retrieval.current_tenant()
+      and q.logged_at > now() - retrieval._query_retention(c)
+      and c.name = coalesce(log_click.collection, c.name);
+    if not found then
+        raise exception 'no logged query has this id, or its retention has passed' using errcode = 'undefined_object';
+    end if;
+    place := array_position(asked.document_keys, document_key);
+    if place is null then
+        raise exception 'document % was not shown for this query', coalesce(quote_literal(document_key), 'null') using errcode = 'invalid_parameter_value';
+    elsif not asked.is_on then
+        return false;
+    end if;
+    insert into retrieval.logged_clicks (query_id, document_key, rank)
+    values (log_click.query_id, log_click.document_key, asked.before + place)
+    on conflict on constraint logged_clicks_pkey do nothing;
+    return found;
+end;
+$$;
+
+comment on function retrieval.log_click(uuid, text, text) is
+'Keeps that a document was opened from the answer to a logged query, with its rank there, the first one where several of its chunks were shown. true where that is new; false where it was known, or where the collection''s queries are not logged any more. With a collection, the query must be one of it. 42704 where the current tenant has no such query or its retention has passed, 22023 where the document was not shown.';
+-- end
+
+-- begin sql/trim_query_log.sql
+-- A batch at a time, so that no transaction is long and nobody waits; two at once take different rows.
+create or replace function retrieval.trim_query_log(maximum_rows integer default 10000)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    removed bigint;
+begin
+    perform retrieval._check_count('maximum_rows', maximum_rows, 1000000);
+    with expired as (
+        select e.query_id
+        from retrieval.collections c
+        cross join lateral (
+            select q.query_id from retrieval.logged_queries q
+            where q.collection_id = c.collection_id and q.logged_at <= now() - retrieval._query_retention(c)
+            order by q.logged_at limit maximum_rows
+            for update skip locked) e
+        where c.settings ? 'query_logging'
+        limit maximum_rows)
+    delete from retrieval.logged_queries q using expired e where q.query_id = e.query_id;
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
+comment on function retrieval.trim_query_log(integer) is
+'Removes logged queries whose retention has passed, with their clicks, of every collection and tenant, the oldest first, and returns how many; fewer than maximum_rows means that none are left. Workers call it every hour. Reports and log_click pass such queries over, removed or not.';
+-- end
+
+-- begin sql/query_report.sql
+-- What the log of queries says; for writers, and of the current tenant alone: what people asked is not for everybody who may search.
+
+create or replace function retrieval._normalised_query(query_text text)
+    returns text
+    language sql immutable parallel safe
+    return btrim(regexp_replace(lower(normalize(query_text, nfkc)), '\s+', ' ', 'g'));
+
+comment on function retrieval._normalised_query(text) is 'What queries have in common that differ in case, width and blanks only.';
+
+-- Inlined into its callers.
+create or replace function retrieval._logged(collection text, since timestamptz, until timestamptz)
+    returns setof retrieval.logged_queries
+    language sql stable
+begin atomic
+    select q.*
+    from retrieval.logged_queries q
+    where q.collection_id = (select (retrieval._collection(_logged.collection)).collection_id)
+      and q.tenant = (select retrieval.current_tenant())
+      and q.logged_at > (select now() - retrieval._query_retention(retrieval._collection(_logged.collection)))
+      and q.logged_at >= coalesce(since, '-infinity') and q.logged_at < coalesce(until, 'infinity');
+end;
+
+comment on function retrieval._logged(text, timestamptz, timestamptz) is
+'The current tenant''s logged queries of a time, without those whose retention has passed; 42704 where there is no such collection.';
+
+-- Of the clicks after a query the first tells whether what people wanted stood on top.
+create or replace function retrieval.query_report(collection text, since timestamptz default null, until timestamptz default null)
+    returns table (
+        queries bigint, distinct_queries bigint, zero_results bigint, zero_result_share double precision, clicked_queries bigint,
+        click_through_rate double precision, mean_reciprocal_rank double precision, milliseconds_p50 double precision,
+        milliseconds_p95 double precision)
+    language sql stable
+begin atomic
+    with logged as (
+        select q.query_id, q.query_text, q.result_count = 0 as is_empty, q.details ? 'result_offset' and q.details ->> 'result_offset' <> '0' as is_later_page,
+               (q.details ->> 'milliseconds')::double precision as milliseconds
+        from retrieval._logged(query_report.collection, since, until) q),
+    clicked as (
+        select c.query_id, (array_agg(c.rank order by c.clicked_at, c.rank))[1] as first_rank
+        from logged l join retrieval.logged_clicks c using (query_id)
+        group by c.query_id)
+    select count(*), count(distinct retrieval._normalised_query(l.query_text) collate "C"),
+           count(*) filter (where l.is_empty and not l.is_later_page),
+           count(*) filter (where l.is_empty and not l.is_later_page) / nullif(count(*), 0)::double precision,
+           count(c.query_id),
+           count(c.query_id) / nullif(count(*) filter (where not l.is_empty), 0)::double precision,
+           avg(1 / c.first_rank::double precision),
+           percentile_cont(0.5) within group (order by l.milliseconds),
+           percentile_cont(0.95) within group (order by l.milliseconds)
+    from logged l left join clicked c using (query_id);
+end;
+
+comment on function retrieval.query_report(text, timestamptz, timestamptz) is
+'One row of what the current tenant asked of a collection, since (inclusive) and until (exclusive), without them as far as the log goes back: how many queries, how many different ones but for case and blanks, how many found nothing and the share of these, how many were followed by a click, the share of these among the queries that found something, the mean of 1 / rank of the first click over the queries that have one, and how long half and 95 % of the searches took at most, where that was logged. A later page is a query of its own, but none without results. Shares and means of nothing are null. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/zero_result_queries.sql
+create or replace function retrieval.zero_result_queries(
+    collection text, since timestamptz default null, until timestamptz default null, max_results integer default 100)
+    returns table (query_text text, queries bigint, last_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        select retrieval._normalised_query(q.query_text), count(*), max(q.logged_at)
+        from retrieval._logged(zero_result_queries.collection, since, until) q
+        where q.result_count = 0 and coalesce(q.details ->> 'result_offset', '0') = '0'
+        group by 1
+        order by 2 desc, 3 desc, 1
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.zero_result_queries(text, timestamptz, timestamptz, integer) is
+'What the current tenant asked a collection for and did not find at all: the query in small letters, how often that happened and when last; the most frequent first, then the latest. What is only empty behind the last page is not among them. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/low_score_queries.sql
+-- Scores are compared with those of other queries that were asked under the same settings, by their place among them: fused scores,
+-- BM25 and similarities have scales of their own, and what is low on one is a matter of what the others have. Each query counts once,
+-- however often it was asked. Fewer than ten of them are no distribution.
+create or replace function retrieval.low_score_queries(
+    collection text, share double precision default 0.1, since timestamptz default null, until timestamptz default null,
+    max_results integer default 100)
+    returns table (query_text text, queries bigint, top_score double precision, percentile double precision, settings jsonb, last_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    if share is null or share <= 0 or share > 1 then
+        raise exception 'share must be more than 0 and at most 1, not %', coalesce(share::text, 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        with asked as (
+            select retrieval._normalised_query(q.query_text) as query_text, q.details -> 'settings' as settings,
+                   count(*) as queries, avg(q.top_score) as top_score, max(q.logged_at) as last_at
+            from retrieval._logged(low_score_queries.collection, since, until) q
+            where q.top_score is not null and coalesce(q.details ->> 'result_offset', '0') = '0'
+            group by 1, 2),
+        ranked as (
+            select a.*, cume_dist() over (partition by a.settings order by a.top_score) as percentile,
+                   count(*) over (partition by a.settings) as compared
+            from asked a)
+        select r.query_text, r.queries, r.top_score, r.percentile, r.settings, r.last_at
+        from ranked r
+        where r.percentile <= share and r.compared >= 10
+        order by r.percentile, r.queries desc, r.query_text
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.low_score_queries(text, double precision, timestamptz, timestamptz, integer) is
+'What the current tenant asked a collection for and found badly, by scores: queries whose best score, the mean over the times that they were asked, is among the lowest share of all queries under the same settings (the settings in the details of log_query). percentile is the share of those queries whose score is no higher; the lowest first, then the more frequent. Settings with fewer than ten different queries are left out: there is nothing to compare with. 42704 where there is no such collection, 22023 for a share outside of 0 to 1.';
+-- end
+
+-- begin sql/query_clicks.sql
+create or replace function retrieval.query_clicks(
+    collection text, since timestamptz default null, until timestamptz default null, max_results integer default 100)
+    returns table (
+        query_text text, queries bigint, clicked_queries bigint, clicks bigint, click_through_rate double precision,
+        mean_reciprocal_rank double precision, last_at timestamptz)
+    language plpgsql stable
+as $$
+begin
+    perform retrieval._check_count('max_results', max_results);
+    return query
+        with logged as (
+            select q.query_id, q.query_text, q.logged_at
+            from retrieval._logged(query_clicks.collection, since, until) q
+            where q.result_count > 0),
+        clicked as (
+            select c.query_id, count(*) as clicks, (array_agg(c.rank order by c.clicked_at, c.rank))[1] as first_rank
+            from logged l join retrieval.logged_clicks c using (query_id)
+            group by c.query_id)
+        select retrieval._normalised_query(l.query_text), count(*), count(c.query_id), coalesce(sum(c.clicks), 0)::bigint,
+               count(c.query_id) / count(*)::double precision, avg(1 / c.first_rank::double precision), max(l.logged_at)
+        from logged l left join clicked c using (query_id)
+        group by 1
+        order by 2 desc, 1
+        limit max_results;
+end;
+$$;
+
+comment on function retrieval.query_clicks(text, timestamptz, timestamptz, integer) is
+'What became of the current tenant''s queries that found something, one row for each query in small letters: how often it was asked, how often a click followed, how many documents were opened, the share of times with a click, the mean of 1 / rank of the first click (null without any) and when it was asked last; the most frequent first. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/click_judgements.sql
+-- What clicks say of relevance. People click on what they look at, and look at the top: a click far down says more than one on the
+-- first place. Under the position-based model a click has the probability examination(rank) · attraction(query, document); the
+-- examination is taken as 1 / rank, the propensity of Joachims, Swaminathan and Schnabel, "Unbiased Learning-to-Rank with Biased
+-- Feedback" (WSDM 2017), with η = 1. Clicks divided by the examinations that were to be expected over all times that the document was
+-- shown estimate the attraction: the ratio of sums (clicks over expected clicks) varies less than the mean of single weighted clicks.
+create or replace function retrieval.click_judgements(
+    collection text, minimum_clicks integer default 5, since timestamptz default null, until timestamptz default null)
+    returns table (query_text text, document_key text, grade integer, clicks bigint, examinations double precision, attraction double precision)
+    language plpgsql stable
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+begin
+    perform retrieval._check_count('minimum_clicks', minimum_clicks, 1000000);
+    return query
+        with logged as (
+            select q.query_id, retrieval._normalised_query(q.query_text) as query_text, q.document_keys,
+                   coalesce((q.details ->> 'result_offset')::integer, 0) as before
+            from retrieval._logged(click_judgements.collection, since, until) q
+            where q.result_count > 0),
+        clicked as (
+            select l.query_text, c.document_key, count(*) as clicks
+            from logged l join retrieval.logged_clicks c using (query_id)
+            group by l.query_text, c.document_key
+            having count(*) >= minimum_clicks),
+        examined as (
+            select l.query_text, s.document_key, sum(1 / (l.before + s.place)::double precision) as examinations
+            from logged l
+            cross join lateral (
+                select k.document_key, min(k.place) as place
+                from unnest(l.document_keys) with ordinality k(document_key, place)
+                group by k.document_key) s
+            where l.query_text in (select c.query_text from clicked c)
+            group by l.query_text, s.document_key)
+        select g.query_text, g.document_key, case when g.attraction >= 0.5 then 2 else 1 end, g.clicks, g.examinations, g.attraction
+        from (select c.query_text, c.document_key, c.clicks, e.examinations, c.clicks / e.examinations as attraction
+              from clicked c join examined e using (query_text, document_key)) g
+        where g.attraction >= 0.1 and exists (
+            select from retrieval.documents d
+            where d.collection_id = target and d.document_key = g.document_key and d.tenant = retrieval.current_tenant())
+        order by g.query_text, g.attraction desc, g.document_key;
+end;
+$$;
+
+comment on function retrieval.click_judgements(text, integer, timestamptz, timestamptz) is
+'Weak judgements from the current tenant''s clicks, best first for each query in small letters: documents that are still there and were opened from it at least minimum_clicks times, each time after another search. attraction is the clicks divided by the expected examinations, a document on rank r being looked at by one in r (so it may be above 1); grade is 2 from 0.5 on and 1 from 0.1 on, and what is below is no judgement. What nobody clicked on is not judged at all. 42704 where there is no such collection.';
+-- end
+
+-- begin sql/forget_queries.sql
+create or replace function retrieval.forget_queries(collection text, before timestamptz default null, query_text text default null)
+    returns bigint
+    language plpgsql
+as $$
+declare
+    target constant bigint := (retrieval._collection(collection)).collection_id;
+    removed bigint;
+begin
+    delete from retrieval.logged_queries q
+    where q.collection_id = target and q.tenant = retrieval.current_tenant()
+      and q.logged_at < coalesce(forget_queries.before, 'infinity')
+      and (forget_queries.query_text is null
+           or retrieval._normalised_query(q.query_text) = retrieval._normalised_query(left(forget_queries.query_text, 2000)));
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
+comment on function retrieval.forget_queries(text, timestamptz, text) is
+'Removes logged queries of the current tenant with their clicks and returns how many: those before a time, those with a text but for case and blanks, or without both all of them. Whether queries are logged from now on does not change. 42704 where there is no such collection.';
+-- end
+
 -- begin sql/tenant_policies.sql
 -- Row-level security, for whoever reads and writes the tables with SQL of his own: a role sees and writes what belongs to its
 -- tenant. The tables' owner passes, and with it the functions, which keep to the tenant themselves (see
@@ -8790,8 +10095,15 @@ alter table retrieval.attached_tables enable row level security;
 alter table retrieval.attached_table_failures enable row level security;
 alter table retrieval.embedding_cache enable row level security;
 alter table retrieval.context_cache enable row level security;
+alter table retrieval.golden_sets enable row level security;
+alter table retrieval.golden_queries enable row level security;
+alter table retrieval.judgements enable row level security;
+alter table retrieval.evaluations enable row level security;
+alter table retrieval.evaluation_queries enable row level security;
 alter table retrieval.api_keys enable row level security;
 alter table retrieval.api_key_collections enable row level security;
+alter table retrieval.logged_queries enable row level security;
+alter table retrieval.logged_clicks enable row level security;
 
 drop policy if exists tenant on retrieval.documents;
 create policy tenant on retrieval.documents
@@ -8862,24 +10174,27 @@ begin atomic
     from (values
         ('retrieval_reader', true,
          'adapt_query boost cached_embeddings chunk_count collapse_duplicates collection_settings count_jobs count_matches '
-         'current_tenant diversify document_search estimate_space explain_keyword_search explain_search facets failed_jobs '
-         'highlight hybrid_search keyword_search late_interaction_search list_collections list_spaces more_like_this '
-         'neighbouring_chunks packed_tokens passages recommend recommend_documents sample_chunks semantic_search '
-         'sparse_search'),
+         'current_tenant diversify document_search estimate_space evaluation_queries explain_keyword_search explain_search '
+         'facets failed_jobs golden_queries highlight hybrid_search judgements keyword_search late_interaction_search '
+         'list_collections list_evaluations list_golden_sets list_spaces log_click log_query more_like_this neighbouring_chunks '
+         'packed_tokens passages recommend recommend_documents sample_chunks semantic_search sparse_search'),
         ('retrieval_reader', false,
          'compile_filter fuse keep_largest lexeme_length max_sim segment split_text to_lexemes truncate_embedding'),
-        -- with what an ingestion leaves to be done at its end: gaps, indexes, statistics, calibration
+        -- with what an ingestion leaves to be done at its end (gaps, indexes, statistics, calibration), and what was asked
         ('retrieval_writer', true,
-         'add_document build_index cache_contexts cache_embeddings cache_sparse_embeddings cache_token_embeddings cached_contexts '
-         'calibrate delete_document delete_documents enqueue_missing has_jobs missing_embeddings put_documents put_embeddings '
-         'put_sparse_embeddings put_token_embeddings tidy_collection trim_embedding_cache unchanged_chunks written_spaces'),
+         'add_document add_golden_query build_index cache_contexts cache_embeddings cache_sparse_embeddings '
+         'cache_token_embeddings cached_contexts calibrate click_judgements create_golden_set delete_document delete_documents '
+         'delete_evaluation delete_golden_queries drop_golden_set enqueue_missing forget_queries has_jobs low_score_queries '
+         'missing_embeddings put_documents put_embeddings put_golden_queries put_judgements put_sparse_embeddings '
+         'put_token_embeddings query_clicks query_report record_evaluation tidy_collection trim_embedding_cache trim_evaluations '
+         'unchanged_chunks written_spaces zero_result_queries'),
         ('retrieval_owner', true,
-         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space '
-         'drop_metadata_index drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings '
-         'export_token_embeddings extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks '
-         'list_api_keys measure_recall record_api_key_use refresh_statistics release_jobs resume_space retire_space '
-         'retry_jobs revoke_api_key rollback_space sample_embeddings set_chunking set_field_weights set_query_adapter '
-         'set_ranking set_search_options statistics_drift trim_context_cache unbind_role'),
+         'activate_space bind_role claim_jobs create_api_key create_collection create_space describe_space drop_metadata_index '
+         'drop_orphans drop_query_adapter drop_space export_embeddings export_sparse_embeddings export_token_embeddings '
+         'extend_jobs fail_job find_api_key finish_jobs index_metadata index_statements job_chunks list_api_keys measure_recall '
+         'record_api_key_use refresh_statistics release_jobs resume_space retire_space retry_jobs revoke_api_key rollback_space '
+         'sample_embeddings set_chunking set_field_weights set_query_adapter set_query_logging set_ranking set_search_options '
+         'statistics_drift trim_context_cache trim_query_log unbind_role'),
         -- those of the caller's table, or of the caller's sessions
         ('retrieval_owner', false,
          'attach_table detach_table drop_collection grant_roles import_embeddings index_progress refresh_table'),

@@ -14,8 +14,13 @@ from retrieval.cli import (
     calibrate,
     chunk,
     collections,
+    compare_chunkers,
+    compare_models,
     database,
     demo,
+    evaluate,
+    evaluations,
+    golden,
     ingest,
     jobs,
     keys,
@@ -24,8 +29,10 @@ from retrieval.cli import (
     search,
     serve,
     set_chunking,
+    signals,
     spaces,
     train,
+    tune,
     worker,
 )
 from retrieval.errors import RetrievalError
@@ -49,7 +56,14 @@ app.command()(answer.answer)
 app.command()(collections.collections)
 app.command()(set_chunking.set_chunking)
 app.add_typer(spaces.app, name="spaces")
+app.add_typer(golden.app, name="golden")
+app.command()(compare_models.compare_models)
+app.command()(compare_chunkers.compare_chunkers)
 app.command()(calibrate.calibrate)
+app.command()(evaluate.evaluate)
+app.command()(evaluations.evaluations)
+app.add_typer(signals.app, name="signals")
+app.command()(tune.tune)
 app.add_typer(train.app, name="train")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

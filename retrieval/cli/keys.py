@@ -1,9 +1,8 @@
 """`retrieval keys …`: who may use the service, and what for."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ from sqlalchemy import Connection
 
 from retrieval import api_keys, database
 from retrieval.api_keys import ApiKey, Scope
+from retrieval.cli.durations import duration
 from retrieval.cli.options import DatabaseUrl, Json
 from retrieval.cli.output import errors, print_json, print_table, say, table
 from retrieval.search import Retriever
@@ -19,8 +19,6 @@ app = typer.Typer(
     help="Keys to the service: create, list, revoke.",
     no_args_is_help=True,
 )
-
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @contextmanager
@@ -34,10 +32,7 @@ def _transaction(database_url: str | None) -> Iterator[Connection]:
 
 
 def _expiry(text: str) -> datetime:
-    found = re.fullmatch(r"([1-9]\d{0,4})([hdw])", text)
-    if found is None:
-        raise typer.BadParameter("write how long from now, such as 12h, 90d or 52w")
-    return datetime.now(UTC) + int(found[1]) * _UNITS[found[2]]
+    return datetime.now(UTC) + duration(text)
 
 
 @app.command("create")

@@ -29,6 +29,9 @@ def search(
     duplicate_similarity: options.DuplicateSimilarity = None,
     per_document: options.PerDocument = None,
     mmr_lambda: options.MmrLambda = None,
+    k1: options.K1 = None,
+    b: options.B = None,
+    field_weight: options.FieldWeight = None,
     late_interaction: options.LateInteraction = None,
     space: options.Space = None,
     also_space: options.AlsoSpace = None,
@@ -54,18 +57,23 @@ def search(
         "duplicate_similarity": duplicate_similarity,
         "per_document": per_document,
         "mmr_lambda": mmr_lambda,
+        "k1": k1,
+        "b": b,
+        "field_weights": options.parse_weights(
+            field_weight, "--field-weight", "FIELD=NUMBER, as in title=2"
+        ),
         "late_interaction": late_interaction,
         "space": space,
         "spaces": also_space or (),
         "search_effort": search_effort,
     }
-    if explain and rerank:
+    if explain and rerank not in (None, options.NO_RERANKER):
         raise InvalidInput("--explain explains the search without --rerank, which scores by itself")
     with open_retriever(database_url, tenant) as retriever:
         if explain:
             explained = retriever.explain(collection, query, **given)
             return print_json(explained) if json else print_explanation(explained)
-        rerank_by = True if rerank == "default" else rerank
+        rerank_by = options.reranker(rerank)
         hits = retriever.search(collection, query, rerank=rerank_by, **given)
     if json:
         print_json(as_dictionaries(hits))

@@ -29,9 +29,35 @@ Weight = Annotated[
     list[str] | None,
     typer.Option(help="What a leg counts, as in keyword=2; repeatable.", metavar="LEG=NUMBER"),
 ]
-RrfK = Annotated[int | None, typer.Option("--rrf-k", help="k of the fusion rrf; 60 without it.")]
+RrfK = Annotated[
+    int | None,
+    typer.Option("--rrf-k", help="k of the fusion rrf; without it the collection's, else 60."),
+]
 Candidates = Annotated[
-    int | None, typer.Option(help="How many chunks each leg contributes; 100 without it.")
+    int | None,
+    typer.Option(help="How many chunks each leg contributes; without it the collection's, or 100."),
+]
+K1 = Annotated[
+    float | None,
+    typer.Option(
+        "--k1",
+        help="How long more occurrences of a word count, 0 to 100; without it the collection's, "
+        "else 1.2.",
+    ),
+]
+B = Annotated[
+    float | None,
+    typer.Option(
+        "--b",
+        help="How much long chunks are held back, 0 to 1; without it the collection's, else 0.75.",
+    ),
+]
+FieldWeight = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What words count in title, context or content, as in title=2; repeatable.",
+        metavar="FIELD=NUMBER",
+    ),
 ]
 Boosts = Annotated[
     str | None,
@@ -71,10 +97,19 @@ Rerank = Annotated[
     str | None,
     typer.Option(
         help="Order the hits again by a cross-encoder, a hub id or a folder; default is that "
-        "of RETRIEVAL_RERANKER, word-overlap needs no model.",
+        "of RETRIEVAL_RERANKER, word-overlap needs no model, none is for none. Without it as the "
+        "collection is set.",
         metavar="NAME",
     ),
 ]
+
+
+NO_RERANKER = "none"
+
+
+def reranker(name: str | None) -> str | bool | None:
+    """What a search takes for the name of --rerank; None is left to the collection."""
+    return {"default": True, NO_RERANKER: False}.get(name or "", name)
 
 
 def parse_filter(filter: str | None) -> dict[str, Any] | None:
@@ -102,15 +137,19 @@ def _parse(option: str, given: str | None) -> Any:
         raise InvalidInput(f"{option} is not JSON: {error}") from error
 
 
-def parse_weights(given: Sequence[str] | None) -> dict[str, float] | None:
-    """LEG=NUMBER, any number of times, as a dictionary; None where there is none."""
+def parse_weights(
+    given: Sequence[str] | None,
+    option: str = "--weight",
+    form: str = "LEG=NUMBER, as in keyword=2",
+) -> dict[str, float] | None:
+    """Names and numbers, any number of times, as a dictionary; None where there is none."""
     weights = {}
     for each in given or ():
-        leg, _, number = each.rpartition("=")
+        name, _, number = each.rpartition("=")
         try:
-            weights[leg] = float(number)
+            weights[name] = float(number)
         except ValueError:
-            leg = ""
-        if not leg or not isfinite(weights[leg]):
-            raise InvalidInput(f"--weight takes LEG=NUMBER, as in keyword=2, not {each!r}")
+            name = ""
+        if not name or not isfinite(weights[name]):
+            raise InvalidInput(f"{option} takes {form}, not {each!r}")
     return weights or None

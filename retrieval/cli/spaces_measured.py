@@ -1,6 +1,7 @@
 """`retrieval spaces estimate`, `tune`, `adapt` and `drop-adapter`: decisions by figures."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,9 @@ from retrieval.cli import space_options as options
 from retrieval.cli.options import DatabaseUrl, Json, Model
 from retrieval.cli.output import as_dictionaries, print_json, print_table, say, table
 from retrieval.cli.phases import Phases
+from retrieval.cli.plots import check_plot, save_plot
 from retrieval.embedding import create_embedder
-from retrieval.errors import InvalidInput, NotReady
+from retrieval.errors import NotReady
 from retrieval.golden_sets.judgements import read_judgements, read_queries
 from retrieval.search import Retriever
 from retrieval.spaces.adapt import AdaptedSpace
@@ -77,7 +79,7 @@ def tune(
     Exit code 1 where no setting does.
     """
     asked = read_queries(queries) if queries else None
-    _check_plot(plot or Path("tuning.png"))
+    check_plot(plot or Path("tuning.png"))
     with Retriever.open(database_url) as retriever, Phases() as show:
         tuning = retriever.spaces.tune(
             collection,
@@ -89,7 +91,7 @@ def tune(
             on_progress=show,
         )
     path = plot or Path(f"tuning-{collection}-{tuning.space}.png")
-    _save_plot(tuning, path)
+    save_plot(partial(plot_tuning, tuning), path)
     if json:
         print_json(asdict(tuning) | {"plot": str(path)})
     else:
@@ -100,21 +102,6 @@ def tune(
             f"no setting of space {tuning.space} reaches recall {recall}; the best is "
             f"{best.recall:.4f}, with search effort {best.search_effort}"
         )
-
-
-def _check_plot(path: Path) -> None:
-    """Refuse at once what could not be written after minutes of measuring."""
-    if path.is_dir():
-        raise InvalidInput(f"--plot {path} is a folder")
-    if not path.parent.is_dir():
-        raise InvalidInput(f"--plot {path}: the folder {path.parent} does not exist")
-
-
-def _save_plot(tuning: Tuning, path: Path) -> None:
-    try:
-        plot_tuning(tuning, path)
-    except OSError as error:
-        raise InvalidInput(f"--plot {path} cannot be written ({error.strerror})") from error
 
 
 def _print_tuning(tuning: Tuning, path: Path) -> None:

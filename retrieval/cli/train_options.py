@@ -1,7 +1,7 @@
 """Options that the commands of `retrieval train` share, and what they are turned into."""
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
@@ -103,6 +103,6 @@ def judged(
         if golden_set is not None:
             raise InvalidInput("give --set or --judgements, not both")
         return read_judgements(folder)
-    golden_sets = cast(Any, retriever).golden_sets
-    found: Judgements = golden_sets.judgements(collection, golden_set or DEFAULT_SET)
-    return found
+    from retrieval.evaluation.chosen_judgements import chosen_judgements
+
+    return chosen_judgements(retriever, collection, None, golden_set or DEFAULT_SET)

@@ -1,14 +1,19 @@
-"""The schema's revision: which one the database has, which one this package needs."""
+"""The schema's revision: which one the database has, which one this package needs.
+
+Alembic takes a while to import, and is needed only where something is migrated: a revision is named
+like its file, and their names are in their order.
+"""
 
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from retrieval.errors import SchemaMismatch
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -19,17 +24,23 @@ def project_file(name: str) -> Path:
     return installed if installed.exists() else _PACKAGE.parent / name
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(project_file("migrations")).replace("%", "%%"))
     return config
 
 
+def revisions() -> list[str]:
+    """Every revision that this package knows, the newest last."""
+    versions = project_file("migrations") / "versions"
+    return sorted(path.stem for path in versions.glob("[0-9]*.py"))
+
+
 def head_revision() -> str:
     """The revision that this package needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+    return revisions()[-1]
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -56,8 +67,7 @@ def check_schema(connection: Connection) -> None:
 
 
 def _check_known(revision: str) -> None:
-    scripts = ScriptDirectory.from_config(_config())
-    if revision not in {script.revision for script in scripts.walk_revisions()}:
+    if revision not in revisions():
         raise SchemaMismatch(
             f"the retrieval schema is at revision {revision}, which this version does not know "
             f"(it needs {head_revision()}); upgrade this package"
@@ -72,6 +82,10 @@ def upgrade_schema(connection: Connection) -> None:
     connection.execute(text("select pg_advisory_xact_lock(hashtext('retrieval.upgrade_schema'))"))
     if (found := current_revision(connection)) is not None:
         _check_known(found)
+    if found == head_revision():
+        return
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -86,6 +100,8 @@ def prepare_schema(connection: Connection, *, upgrade: bool) -> None:
 
 def migration_sql() -> str:
     """The whole schema as SQL, for teams that apply it with another tool."""
+    from alembic import command
+
     buffer = StringIO()
     config = _config()
     config.output_buffer = buffer

@@ -17,8 +17,13 @@ def weights_sha256(folder: Path) -> str | None:
     For a model of one weight file this is the file's own hash. Each set of files is read once
     per process, unless it changes.
     """
-    files = sorted(set(_weight_files(folder)))
+    files = weight_files(folder)
     return _digest(tuple(_identity(file) for file in files)) if files else None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a model's weights, those of all its modules."""
+    return sorted(set(_weight_files(folder)))
 
 
 def _weight_files(folder: Path) -> Iterator[Path]:

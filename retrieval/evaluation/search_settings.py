@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any, Self
 
 from retrieval.errors import InvalidInput
 from retrieval.search import Retriever
+from retrieval.search.rerank import DEFAULT_CANDIDATES
 from retrieval.search.results import Hit
 
 DEFAULT = "default"
+NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,500}")
 
 # what an evaluation says itself, and what one query has only
 NOT_SETTINGS = {
@@ -31,13 +34,16 @@ NOT_SETTINGS = {
 class SearchSettings:
     """Arguments of `Retriever.search` under a name; without any, the collection's defaults.
 
-    InvalidInput for an argument that a search has not, or that is not the same for every query.
+    InvalidInput for an argument that a search has not, or that is not the same for every query, and
+    for a name that is empty, longer than 500 characters or not of one line.
     """
 
     name: str = DEFAULT
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or not self.name.strip():
+            raise InvalidInput(f"settings cannot be called {self.name!r}")
         known = inspect.signature(Retriever.search).parameters.keys() - NOT_SETTINGS
         for argument in self.arguments:
             if argument not in known:
@@ -57,7 +63,7 @@ class SearchSettings:
         named = bool(equals) and not name.lstrip().startswith("{")
         text = rest if named else given
         if text.lstrip().startswith("{"):
-            return cls(name if named else text, _object(text, given))
+            return cls(name if named else " ".join(text.split()), _object(text, given))
         path = Path(text)
         try:
             content = path.read_text(encoding="utf-8")
@@ -68,19 +74,57 @@ class SearchSettings:
         return cls(name if named else path.stem, _object(content, given))
 
     def find(
-        self, retriever: Retriever, collection: str, query: str, max_results: int
+        self, retriever: Retriever, collection: str, query: str, max_results: int, **of_query: Any
     ) -> list[Hit]:
-        """The hits of a query, of each document its best chunk, unless the settings say otherwise.
+        """The hits of a query, best first.
+
+        `of_query` are arguments that only this query has, such as its embedding.
+        """
+        given = {**self.search_arguments(), **of_query}
+        return retriever.search(collection, query, max_results=self.depth(max_results), **given)
+
+    def search_arguments(self) -> dict[str, Any]:
+        """The arguments with one chunk of each document, unless they say otherwise.
 
         Judgements are of documents, so that several chunks of one would take the places of others.
+        `of_query` are arguments that only this query has, such as its embedding.
         """
-        arguments = {"per_document": 1, **self.arguments}
-        return retriever.search(collection, query, max_results=max_results, **arguments)
+        return {"per_document": 1, **self.arguments}
+
+    def depth(self, wanted: int, default: Mapping[str, Any] | None = None) -> int:
+        """How many documents to ask for: where hits are reranked, no more than the reranker reads.
+
+        To ask for more would have it read more than it does for whoever looks at the first ten.
+        `default` is how the collection reranks unless a search says otherwise.
+        """
+        usual, reranked = DEFAULT_CANDIDATES, self.arguments.get("rerank")
+        if reranked is None and default:
+            usual, reranked = default.get("candidates", usual), True
+        if not reranked:
+            return wanted
+        read = self.arguments.get("rerank_candidates") or usual
+        # what is no number the search refuses
+        return min(wanted, read) if isinstance(read, int) else wanted
+
+    def as_json(self) -> dict[str, Any]:
+        """The arguments as they are stored; a reranker is named by its model."""
+        found: dict[str, Any] = json.loads(json.dumps(dict(self.arguments), default=_as_json))
+        return found
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return getattr(value, "model", None) or str(value)
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a number")
 
 
 def _object(text: str, given: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"settings {given!r}: not valid JSON ({error})") from error
     if not isinstance(found, dict):

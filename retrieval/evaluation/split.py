@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 from retrieval.errors import InvalidInput
 from retrieval.golden_sets.judgements import Judgements
@@ -38,16 +35,10 @@ def split_judgements(judgements: Judgements, *, held_out: float = 0.3, seed: int
     if len(keys) < 2:
         raise InvalidInput("there is one judged query only: none can be held out")
     groups = _groups(judgements, keys)
-    disjoint, chosen = False, None
-    if groups.max() > 0:
-        splitter = GroupShuffleSplit(n_splits=20, test_size=held_out, random_state=seed)
-        for _, candidate in splitter.split(keys, groups=groups):
-            if abs(len(candidate) / len(keys) - held_out) <= TOLERANCE:
-                disjoint, chosen = True, candidate
-                break
+    chosen = _chosen_groups(keys, groups, held_out, seed)
+    disjoint = chosen is not None
     if chosen is None:
-        shuffled = ShuffleSplit(n_splits=1, test_size=held_out, random_state=seed)
-        _, chosen = next(shuffled.split(keys))
+        chosen = _chosen_queries(keys, held_out, seed)
     kept_back = {keys[row] for row in chosen}
     return Split(
         part(judgements, (key for key in keys if key not in kept_back)),
@@ -56,21 +47,55 @@ def split_judgements(judgements: Judgements, *, held_out: float = 0.3, seed: int
     )
 
 
+def _chosen_groups(
+    keys: list[str], groups: NDArray[np.intp], held_out: float, seed: int
+) -> NDArray[np.intp] | None:
+    """The places of whole groups that are about as many queries as asked for; None without."""
+    from sklearn.model_selection import GroupShuffleSplit
+
+    size = _held_out(int(groups.max()) + 1, held_out)
+    if size == 0:
+        return None
+    splitter = GroupShuffleSplit(n_splits=20, test_size=size, random_state=seed)
+    for _, candidate in splitter.split(keys, groups=groups):
+        if abs(len(candidate) / len(keys) - held_out) <= TOLERANCE:
+            chosen: NDArray[np.intp] = candidate
+            return chosen
+    return None
+
+
+def _chosen_queries(keys: list[str], held_out: float, seed: int) -> NDArray[np.intp]:
+    from sklearn.model_selection import ShuffleSplit
+
+    size = _held_out(len(keys), held_out)
+    _, chosen = next(ShuffleSplit(n_splits=1, test_size=size, random_state=seed).split(keys))
+    found: NDArray[np.intp] = chosen
+    return found
+
+
+def _held_out(count: int, share: float) -> int:
+    """How many of them are held out: one at least, and one at least is not."""
+    return min(max(1, round(count * share)), count - 1)
+
+
 def part(judgements: Judgements, keys: Iterable[str]) -> Judgements:
     """The judgements of some queries."""
     chosen = list(keys)
     return Judgements(
         {key: judgements.queries[key] for key in chosen},
-        {key: judgements.relevance[key] for key in chosen},
+        {key: judgements.relevance.get(key, {}) for key in chosen},
     )
 
 
 def _groups(judgements: Judgements, keys: list[str]) -> NDArray[np.intp]:
     """The number of each query's group: those that relevant documents join, however indirectly."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     documents: dict[str, int] = {}
     rows, columns = [], []
     for row, key in enumerate(keys):
-        for document, grade in judgements.relevance[key].items():
+        for document, grade in judgements.relevance.get(key, {}).items():
             if grade > 0:
                 rows.append(row)
                 columns.append(documents.setdefault(document, len(keys) + len(documents)))

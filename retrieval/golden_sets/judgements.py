@@ -1,16 +1,13 @@
-"""Questions to measure spaces with; with the documents that answer them, in the format of BEIR."""
+"""Queries with the documents that answer them, and how they are read from files."""
 
-import csv
-import json
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.errors import InvalidInput
-
-GRADE = re.compile(r"-?[0-9]{1,9}")
+from retrieval.golden_sets.beir import read_qrels_tsv, read_queries_jsonl
+from retrieval.golden_sets.reading import readable
+from retrieval.golden_sets.trec import read_qrels, read_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Judgements:
 
 def read_queries(path: Path) -> list[str]:
     """Read a query from each line of a file that is not empty; InvalidInput where there is none."""
-    with _readable(path):
+    with readable(path):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     queries = [line.strip() for line in lines if line.strip()]
     if not queries:
@@ -37,57 +34,31 @@ def read_judgements(folder: Path) -> Judgements:
     A line of the first is {"_id": …, "text": …}; of the second query id, document key and grade,
     separated by tabs, under a heading or none. Queries without a judgement are left out.
     """
-    judged = next(
-        (path for path in (folder / "qrels.tsv", folder / "qrels" / "test.tsv") if path.is_file()),
-        None,
-    )
-    if judged is None or not (folder / "queries.jsonl").is_file():
-        raise InvalidInput(f"{folder} must hold queries.jsonl and qrels.tsv")
-    relevance = _relevance(judged)
-    texts = _texts(folder / "queries.jsonl")
-    queries = {query: texts[query] for query in relevance if query in texts}
-    if not queries:
+    found = read_folder(folder)
+    judged = [query for query in found.relevance if query in found.queries]
+    if not judged:
         raise InvalidInput(f"{folder} has no query with a judgement")
-    return Judgements(queries, {query: relevance[query] for query in queries})
+    return Judgements(
+        {query: found.queries[query] for query in judged},
+        {query: found.relevance[query] for query in judged},
+    )
 
 
-def _relevance(path: Path) -> dict[str, dict[str, int]]:
-    relevance: dict[str, dict[str, int]] = {}
-    with _readable(path), path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        for number, row in enumerate(rows, 1):
-            if len(row) == 3 and GRADE.fullmatch(row[2]):
-                relevance.setdefault(row[0], {})[row[1]] = int(row[2])
-            elif row and (len(row) != 3 or number > 1):
-                raise InvalidInput(
-                    f"{path}, line {number}: not query id, document key and grade between tabs"
-                )
-    return relevance
+def read_folder(folder: Path, split: str = "test") -> Judgements:
+    """Read all that a folder in BEIR's layout holds, queries without a judgement too.
+
+    The judgements are those of qrels/SPLIT.tsv; of the split test, qrels.tsv goes first.
+    """
+    files = [folder / "qrels" / f"{split}.tsv"]
+    if split == "test":
+        files.insert(0, folder / "qrels.tsv")
+    judged = next((path for path in files if path.is_file()), None)
+    if judged is None or not (folder / "queries.jsonl").is_file():
+        name = "qrels.tsv" if split == "test" else f"qrels/{split}.tsv"
+        raise InvalidInput(f"{folder} must hold queries.jsonl and {name}")
+    return Judgements(read_queries_jsonl(folder / "queries.jsonl"), read_qrels_tsv(judged))
 
 
-def _texts(path: Path) -> dict[str, str]:
-    texts = {}
-    with _readable(path), path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                query = json.loads(line)
-                texts[str(query["_id"])] = str(query["text"])
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise InvalidInput(
-                    f'{path}, line {number}: not an object with "_id" and "text"'
-                ) from error
-    return texts
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text") from error
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read ({error.strerror})") from error
-    except csv.Error as error:
-        raise InvalidInput(f"{path} cannot be read ({error})") from error
+def read_trec(topics: Path, qrels: Path) -> Judgements:
+    """Read all that two files of TREC hold, queries without a judgement too."""
+    return Judgements(read_topics(topics), read_qrels(qrels))

@@ -4,11 +4,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 # Beyond this a heading is a paragraph that happens to stand above a line of dashes.
 LONGEST_HEADING = 120
@@ -18,10 +20,6 @@ _LINE_START = re.compile(r"\A|\r\n?|\n")
 _FRONT_MATTER = re.compile(
     r"\A---[ \t]*\n(?=[\w\"'][^\n]*:).*?^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE
 )
-
-# Only the text of headings is parsed further: a third of the time that whole texts would take.
-_BLOCKS = MarkdownIt("commonmark").disable("inline", ignoreInvalid=True)
-_INLINE = MarkdownIt("commonmark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,18 @@ class Heading:
     @property
     def text(self) -> str:
         return self.path[-1]
+
+
+@cache
+def _parsers() -> tuple["MarkdownIt", "MarkdownIt"]:
+    """What parses blocks, and what parses the text of headings.
+
+    Only these are parsed so far: a third of the time that whole texts would take.
+    """
+    from markdown_it import MarkdownIt  # takes a while to import
+
+    blocks = MarkdownIt("commonmark").disable("inline", ignoreInvalid=True)
+    return blocks, MarkdownIt("commonmark")
 
 
 def find_headings(markdown: str) -> list[Heading]:
@@ -65,7 +75,7 @@ def path_above(headings: Sequence[Heading], offset: int) -> tuple[str, ...]:
 def _headings(source: str) -> Iterator[tuple[int, int, str]]:
     line_starts = [line.end() for line in _LINE_START.finditer(source)]
     references: dict[str, Any] = {}
-    for opening, content in pairwise(_BLOCKS.parse(source, references)):
+    for opening, content in pairwise(_parsers()[0].parse(source, references)):
         if opening.type != "heading_open" or opening.level > 0 or not opening.map:
             continue
         if text := _plain_text(content, references):
@@ -73,14 +83,14 @@ def _headings(source: str) -> Iterator[tuple[int, int, str]]:
             yield start, int(opening.tag[1]), text
 
 
-def _plain_text(heading: Token, references: dict[str, Any]) -> str:
+def _plain_text(heading: "Token", references: dict[str, Any]) -> str:
     """Drop the mark-up, keep one line, and cut what is no heading but a paragraph."""
-    pieces = _INLINE.parseInline(heading.content, references)[0].children or []
+    pieces = _parsers()[1].parseInline(heading.content, references)[0].children or []
     text = " ".join("".join(piece.content or " " * _is_break(piece) for piece in pieces).split())
     return text if len(text) <= LONGEST_HEADING else f"{text[: LONGEST_HEADING - 1].rstrip()}…"
 
 
-def _is_break(token: Token) -> bool:
+def _is_break(token: "Token") -> bool:
     return token.type in ("softbreak", "hardbreak")
 
 

@@ -51,6 +51,9 @@ def hybrid_search(
     per_document: int | None = None,
     mmr_lambda: float | None = None,
     result_offset: int | None = None,
+    field_weights: Mapping[str, float] | None = None,
+    k1: float | None = None,
+    b: float | None = None,
 ) -> TableValuedAlias:
     """Several searches fused into one ranking, as a selectable.
 
@@ -84,6 +87,9 @@ def document_search(
     leg_candidates: Mapping[str, int] | None = None,
     leg_signatures: Mapping[str, Mapping[str, Any]] | None = None,
     boosts: Boosts | None = None,
+    field_weights: Mapping[str, float] | None = None,
+    k1: float | None = None,
+    b: float | None = None,
 ) -> TableValuedAlias:
     """The best documents by their chunks in a hybrid search, as a selectable."""
     called = call("document_search", **_with_json(locals()))
@@ -127,6 +133,9 @@ def explain_search(
     per_document: int | None = None,
     mmr_lambda: float | None = None,
     result_offset: int | None = None,
+    field_weights: Mapping[str, float] | None = None,
+    k1: float | None = None,
+    b: float | None = None,
 ) -> ColumnElement[Any]:
     """How a hybrid search comes to its ranking, as an expression: JSON."""
     return type_coerce(call("explain_search", **_with_json(locals())), JSONB)

@@ -5,6 +5,7 @@ between these, are made by `retrieval.create_collection` and `retrieval.create_s
 therefore name their join conditions.
 """
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Double,
     FetchedValue,
     ForeignKeyConstraint,
     Identity,
@@ -21,11 +23,12 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB, REAL, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from retrieval.orm.vector_array import VectorArray
@@ -35,6 +38,7 @@ _EMPTY = text("'{}'")
 _CURRENT_TENANT = text("retrieval.current_tenant()")
 _TENANT_CHECK = "octet_length(tenant) <= 200 and tenant !~ '[[:cntrl:]]'"
 _OF_A_TENANT = text("tenant <> ''")
+_CURRENT_VERSION = text("last_version is null")
 
 
 class Base(DeclarativeBase):
@@ -506,6 +510,131 @@ class AttachedTableFailure(Base):
     failed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
+class GoldenSet(Base):
+    """Queries of a collection with graded judgements; every change makes another version."""
+
+    __tablename__ = "golden_sets"
+    __table_args__ = (
+        PrimaryKeyConstraint("golden_set_id"),
+        UniqueConstraint("collection_id", "tenant", "name", name="name"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
+        CheckConstraint("origin in ('human', 'synthetic', 'clicks')", name="origin"),
+    )
+
+    golden_set_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
+    name: Mapped[str]
+    origin: Mapped[str] = mapped_column(server_default="human")
+    description: Mapped[str | None]
+    version: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    changed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class GoldenQuery(Base):
+    """A query of a golden set, as it was from one version to another."""
+
+    __tablename__ = "golden_queries"
+    __table_args__ = (
+        PrimaryKeyConstraint("golden_set_id", "query_key", "first_version"),
+        ForeignKeyConstraint(
+            ["golden_set_id"], ["retrieval.golden_sets.golden_set_id"], ondelete="cascade"
+        ),
+        CheckConstraint("last_version >= first_version", name="versions"),
+        Index(
+            "golden_queries_current_index",
+            "golden_set_id",
+            "query_key",
+            unique=True,
+            postgresql_where=_CURRENT_VERSION,
+        ),
+    )
+
+    golden_set_id: Mapped[int]
+    query_key: Mapped[str]
+    query_text: Mapped[str]
+    first_version: Mapped[int] = mapped_column(Integer)
+    last_version: Mapped[int | None] = mapped_column(Integer)
+
+
+class Judgement(Base):
+    """How well a document answers a query, as it was judged from one version to another."""
+
+    __tablename__ = "judgements"
+    __table_args__ = (
+        PrimaryKeyConstraint("golden_set_id", "query_key", "document_key", "first_version"),
+        ForeignKeyConstraint(
+            ["golden_set_id"], ["retrieval.golden_sets.golden_set_id"], ondelete="cascade"
+        ),
+        CheckConstraint("last_version >= first_version", name="versions"),
+        Index(
+            "judgements_current_index",
+            "golden_set_id",
+            "query_key",
+            "document_key",
+            unique=True,
+            postgresql_where=_CURRENT_VERSION,
+        ),
+    )
+
+    golden_set_id: Mapped[int]
+    query_key: Mapped[str]
+    document_key: Mapped[str]
+    grade: Mapped[int] = mapped_column(SmallInteger)
+    judge: Mapped[str | None]
+    judged_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    first_version: Mapped[int] = mapped_column(Integer)
+    last_version: Mapped[int | None] = mapped_column(Integer)
+
+
+class Evaluation(Base):
+    """What one way of searching reached on a golden set, and what it takes to repeat it."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        PrimaryKeyConstraint("evaluation_id"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
+        Index(None, "collection_id", "tenant", "evaluation_id"),
+    )
+
+    evaluation_id: Mapped[int] = mapped_column(Identity(always=True))
+    collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
+    golden_set: Mapped[str | None]
+    golden_set_version: Mapped[int | None] = mapped_column(Integer)
+    name: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+    context: Mapped[dict[str, Any]]
+    measures: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class EvaluationQuery(Base):
+    """What an evaluation measured of one query."""
+
+    __tablename__ = "evaluation_queries"
+    __table_args__ = (
+        PrimaryKeyConstraint("evaluation_id", "query_key"),
+        ForeignKeyConstraint(
+            ["evaluation_id"], ["retrieval.evaluations.evaluation_id"], ondelete="cascade"
+        ),
+    )
+
+    evaluation_id: Mapped[int]
+    query_key: Mapped[str]
+    query_text: Mapped[str]
+    measures: Mapped[dict[str, Any]]
+    milliseconds: Mapped[float | None] = mapped_column(Double)
+    document_keys: Mapped[list[str]]
+
+
 class ApiKey(Base):
     """A key to the HTTP service; who holds its secret may do what its scopes say."""
 
@@ -547,3 +676,48 @@ class ApiKeyCollection(Base):
 
     api_key_id: Mapped[str]
     collection_id: Mapped[int]
+
+
+class LoggedQuery(Base):
+    """What was asked and which documents were shown, where a collection has opted in."""
+
+    __tablename__ = "logged_queries"
+    __table_args__ = (
+        PrimaryKeyConstraint("query_id"),
+        ForeignKeyConstraint(
+            ["collection_id"], ["retrieval.collections.collection_id"], ondelete="cascade"
+        ),
+        CheckConstraint(_TENANT_CHECK, name="tenant"),
+        CheckConstraint("jsonb_typeof(details) = 'object'", name="details"),
+        Index(None, "collection_id", "logged_at"),
+    )
+
+    query_id: Mapped[uuid.UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+    collection_id: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default=_CURRENT_TENANT)
+    query_text: Mapped[str]
+    document_keys: Mapped[list[str]]
+    result_count: Mapped[int] = mapped_column(Integer)
+    top_score: Mapped[float | None] = mapped_column(DOUBLE_PRECISION)
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
+    logged_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    clicks: Mapped[list["LoggedClick"]] = relationship(viewonly=True)
+
+
+class LoggedClick(Base):
+    """A document that was opened from the answer to a query, with its rank there."""
+
+    __tablename__ = "logged_clicks"
+    __table_args__ = (
+        PrimaryKeyConstraint("query_id", "document_key"),
+        ForeignKeyConstraint(
+            ["query_id"], ["retrieval.logged_queries.query_id"], ondelete="cascade"
+        ),
+        CheckConstraint("rank >= 1", name="rank"),
+    )
+
+    query_id: Mapped[uuid.UUID]
+    document_key: Mapped[str]
+    rank: Mapped[int] = mapped_column(Integer)
+    clicked_at: Mapped[datetime] = mapped_column(server_default=_NOW)

@@ -146,6 +146,11 @@ def set_ranking(
     fusion: str | None = None,
     weights: Mapping[str, float] | None = None,
     rrf_k: int | None = None,
+    candidates: int | None = None,
+    k1: float | None = None,
+    b: float | None = None,
+    mmr_lambda: float | None = None,
+    rerank: Mapping[str, Any] | None = None,
 ) -> FunctionElement[Any]:
     """Set how a collection ranks, once it is selected."""
     return call("set_ranking", **locals())

@@ -52,6 +52,8 @@ def keyword_search(
     max_results: int | None = None,
     keyword_operator: str | None = None,
     field_weights: Mapping[str, float] | None = None,
+    k1: float | None = None,
+    b: float | None = None,
 ) -> TableValuedAlias:
     """The best chunks by BM25, as a selectable."""
     return search_hits("keyword_search", hit_columns("keyword"), locals())

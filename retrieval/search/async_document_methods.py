@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from retrieval import orm
@@ -14,7 +13,7 @@ from retrieval.ingestion.report import Outcome
 from retrieval.loading.normalise import normalise_text
 from retrieval.search.embed import TextEmbeddings, embed_steps
 from retrieval.search.results import CollectionSummary
-from retrieval.search.searches import rows, written_rows
+from retrieval.search.searches import rows
 from retrieval.search.statements import collection_steps
 from retrieval.steps import Result, Steps
 from retrieval.stored import DocumentSummary, StoredChunk, StoredDocument
@@ -149,20 +148,6 @@ class AsyncDocumentMethods:
             escape_html=escape_html,
         )
         return [text for (text,) in await self._drive(rows(found), connection)]
-
-    async def set_field_weights(
-        self,
-        collection: str,
-        field_weights: Mapping[str, float] | None,
-        *,
-        connection: Caller = None,
-    ) -> None:
-        """Set what words in title and context count beside those in the content, which count 1.
-
-        None returns to 1 for all.
-        """
-        called = orm.set_field_weights(collection, field_weights)
-        await self._drive(written_rows(select(called)), connection)
 
     async def embed(
         self,

@@ -26,6 +26,7 @@ from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.errors import DatabaseError
+from retrieval.golden_sets.async_golden_sets import AsyncGoldenSets
 from retrieval.ingestion import (
     ContextWriter,
     IngestOptions,
@@ -37,10 +38,12 @@ from retrieval.ingestion import (
 from retrieval.search import statements
 from retrieval.search.async_document_methods import AsyncDocumentMethods
 from retrieval.search.async_search_methods import AsyncSearchMethods
+from retrieval.search.async_settings_methods import AsyncSettingsMethods
 from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.searches import Searches, rows
 from retrieval.settings import Settings
+from retrieval.signals.async_methods import AsyncSignalMethods
 from retrieval.spaces.async_spaces import AsyncSpaces
 from retrieval.steps import Read, Result, Steps, drive_async
 from retrieval.worker.jobs import (
@@ -54,7 +57,9 @@ from retrieval.worker.jobs import (
 Caller = AsyncConnection | AsyncSession | None
 
 
-class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
+class AsyncRetriever(
+    AsyncSearchMethods, AsyncDocumentMethods, AsyncSettingsMethods, AsyncSignalMethods
+):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy AsyncConnection or AsyncSession)
@@ -75,6 +80,7 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = AsyncSpaces(self._drive, self._spaces)
+        self.golden_sets = AsyncGoldenSets(self._drive)
 
     @classmethod
     async def open(
@@ -139,6 +145,7 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
     def _copy(self) -> Self:
         bound = copy.copy(self)
         bound.spaces = AsyncSpaces(bound._drive, self._spaces)
+        bound.golden_sets = AsyncGoldenSets(bound._drive)
         return bound
 
     def read_only(self) -> Self:
@@ -281,6 +288,7 @@ class AsyncRetriever(AsyncSearchMethods, AsyncDocumentMethods):
         async with self._connection(connection) as used:
             await used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
+        self._searches.default_rerankers.forget(name)
 
     async def set_chunking(
         self,

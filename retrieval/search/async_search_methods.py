@@ -15,7 +15,6 @@ from retrieval.search.by_image import QueryImage, image_hits
 from retrieval.search.chunk_map import ChunkMap, MapRequest, map_steps
 from retrieval.search.request import DEFAULT_LEGS, Boosts, SearchRequest
 from retrieval.search.results import (
-    Calibration,
     DocumentHit,
     Facet,
     Hit,
@@ -27,7 +26,6 @@ from retrieval.search.searches import (
     found_hits,
     found_passages,
     rows,
-    written_rows,
 )
 from retrieval.steps import Result, Steps
 
@@ -64,6 +62,9 @@ class AsyncSearchMethods:
         space: str | None = None,
         spaces: Collection[str] = (),
         keyword_operator: str | None = None,
+        field_weights: Mapping[str, float] | None = None,
+        k1: float | None = None,
+        b: float | None = None,
         search_effort: int | None = None,
         query_embedding: Sequence[float] | Any | None = None,
         query_sparse: SparseVector | Any | None = None,
@@ -85,9 +86,11 @@ class AsyncSearchMethods:
         any of them a single leg is searched by its own function, and `score` is the leg's own;
         pages of it need `result_offset` from the first one on, which is 0.
 
-        `rerank` is a reranker, its name, or True for that of the settings. It reads the query as it
-        is with title and content of `rerank_candidates` hits, without a number 50 or `max_results`
-        if that is more, and the best by its scores are returned. Pages are cut after that.
+        `rerank` is a reranker, its name, True for that of the settings, or False for none; without
+        it what set_ranking says, which is remembered for 30 seconds. It reads the query as it is
+        with title and content of `rerank_candidates` hits, without a number those of set_ranking,
+        else 50, or `max_results` if that is more, and the best by its scores are returned. Pages
+        are cut after that.
         """
         request = SearchRequest.of(locals())
         steps = self._searches.hits(request, rerank, rerank_candidates, retry=connection is None)
@@ -333,33 +336,3 @@ class AsyncSearchMethods:
         )
         find = partial(self._searches.found, retry=connection is None)
         return await self._drive(map_steps(request, self._searches.spaces, find), connection)
-
-    async def calibrate(
-        self,
-        collection: str,
-        space: str | None = None,
-        *,
-        sample: int | None = None,
-        store: bool = True,
-        connection: Caller = None,
-    ) -> Calibration:
-        """Find what a dense space should count beside the words, and store it."""
-        found = orm.calibrate(collection, space, sample=sample, store=store)
-        (row,) = await self._drive(written_rows(select(*found.c)), connection)
-        return Calibration(**row._mapping)
-
-    async def set_ranking(
-        self,
-        collection: str,
-        *,
-        fusion: str | None = None,
-        weights: Mapping[str, float] | None = None,
-        rrf_k: int | None = None,
-        connection: Caller = None,
-    ) -> None:
-        """Set how searches of a collection rank unless they say otherwise.
-
-        Without anything that is set, they return to the defaults.
-        """
-        called = orm.set_ranking(collection, fusion=fusion, weights=weights, rrf_k=rrf_k)
-        await self._drive(written_rows(select(called)), connection)

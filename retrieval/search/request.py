@@ -60,6 +60,9 @@ class SearchRequest:
     space: str | None = None
     spaces: Collection[str] = ()
     keyword_operator: str | None = None
+    field_weights: Mapping[str, float] | None = None
+    k1: float | None = None
+    b: float | None = None
     search_effort: int | None = None
     query_embedding: Any | None = None
     query_sparse: Any | None = None

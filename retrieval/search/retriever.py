@@ -26,6 +26,7 @@ from retrieval.document import Modality
 from retrieval.embedding import Embedder, create_embedder
 from retrieval.embedding.spaces import KnownSpaces
 from retrieval.errors import DatabaseError
+from retrieval.golden_sets.golden_sets import GoldenSets
 from retrieval.ingestion import (
     ContextWriter,
     IngestOptions,
@@ -40,7 +41,9 @@ from retrieval.search.loaded_models import LoadedModel, load_models_steps
 from retrieval.search.results import CollectionSummary
 from retrieval.search.search_methods import SearchMethods
 from retrieval.search.searches import Searches, rows
+from retrieval.search.settings_methods import SettingsMethods
 from retrieval.settings import Settings
+from retrieval.signals.methods import SignalMethods
 from retrieval.spaces.spaces import Spaces
 from retrieval.steps import Read, Result, Steps, drive
 from retrieval.worker.jobs import (
@@ -52,7 +55,7 @@ from retrieval.worker.jobs import (
 )
 
 
-class Retriever(SearchMethods, DocumentMethods):
+class Retriever(SearchMethods, DocumentMethods, SettingsMethods, SignalMethods):
     """Searches and fills collections in one PostgreSQL database.
 
     Every method takes the caller's own `connection` (a SQLAlchemy Connection or Session) and then
@@ -73,6 +76,7 @@ class Retriever(SearchMethods, DocumentMethods):
         self._spaces = KnownSpaces(embedder)
         self._searches = Searches(self._spaces)
         self.spaces = Spaces(self._drive, self._spaces)
+        self.golden_sets = GoldenSets(self._drive)
 
     @classmethod
     def open(
@@ -135,6 +139,7 @@ class Retriever(SearchMethods, DocumentMethods):
     def _copy(self) -> Self:
         bound = copy.copy(self)
         bound.spaces = Spaces(bound._drive, self._spaces)
+        bound.golden_sets = GoldenSets(bound._drive)
         return bound
 
     def read_only(self) -> Self:
@@ -272,6 +277,7 @@ class Retriever(SearchMethods, DocumentMethods):
         with self._connection(connection) as used:
             used.execute(select(orm.call("drop_collection", name=name)))
         self._spaces.forget(name)
+        self._searches.default_rerankers.forget(name)
 
     def set_chunking(
         self,

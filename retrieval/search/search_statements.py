@@ -16,6 +16,7 @@ from retrieval.search.request import QUERIES, SearchRequest
 
 # of hybrid search, and what finds documents has not
 CHUNKS_ONLY = ("duplicate_similarity", "per_document", "mmr_lambda", "result_offset")
+OF_WORDS = ("field_weights", "k1", "b")
 OPTIONS = (
     "metadata_filter",
     "max_results",
@@ -23,6 +24,7 @@ OPTIONS = (
     "rrf_k",
     "candidates",
     "keyword_operator",
+    *OF_WORDS,
     "search_effort",
     "late_interaction",
     "boosts",
@@ -71,7 +73,8 @@ def _leg_statement(leg: str, request: SearchRequest, queries: Queries) -> Statem
     }
     if leg == "keyword":
         words = {"query_text": request.query, "keyword_operator": request.keyword_operator}
-        return _prepared(orm.keyword_search, arguments | words)
+        constants = {name: getattr(request, name) for name in OF_WORDS}
+        return _prepared(orm.keyword_search, arguments | words | constants)
     arguments |= {"space": request.space, "signature": queries.signatures.get(leg)}
     arguments[QUERIES[leg]] = queries.embeddings[leg]
     if leg == "late_interaction":

@@ -11,6 +11,7 @@ from retrieval import orm
 from retrieval.embedding.spaces import KnownSpaces, is_stale
 from retrieval.errors import InvalidInput, NotReady, SpaceMismatch
 from retrieval.observing import observer
+from retrieval.search.default_rerankers import DefaultRerankers
 from retrieval.search.observed import observed_rows
 from retrieval.search.queries import (
     Queries,
@@ -45,11 +46,18 @@ class Searches:
 
     spaces: KnownSpaces
     rerankers: KnownRerankers = field(default_factory=KnownRerankers)
+    default_rerankers: DefaultRerankers = field(default_factory=DefaultRerankers)
 
     def hits(
         self, request: SearchRequest, rerank: Any, rerank_candidates: int | None, *, retry: bool
     ) -> Steps[list[Hit]]:
-        """The best chunks, ordered again where that is asked for."""
+        """The best chunks, ordered again where that is asked for, or how the collection is set."""
+        if rerank is None and request.query.strip():
+            default = yield from self.default_rerankers.of(request.collection)
+            if default is not None:
+                rerank = default["model"]
+                if rerank_candidates is None and "candidates" in default:
+                    rerank_candidates = max(default["candidates"], request.max_results)
         reranking = self.rerankers.reranking(rerank, request, rerank_candidates)
         if reranking is None:
             return (yield from self.found(request, retry=retry))

@@ -27,6 +27,8 @@ TAGS = [
     {"name": "documents", "description": "What is stored, each under its key."},
     {"name": "chunks", "description": "The pieces of documents that are indexed and found."},
     {"name": "search", "description": "Keyword, semantic and hybrid search."},
+    {"name": "golden sets", "description": "Judged queries, to measure searches with."},
+    {"name": "signals", "description": "What is asked and opened, where that is logged."},
     {"name": "embeddings", "description": "Vectors by the model of a collection."},
     {"name": "spaces", "description": "The embedding models of a collection."},
     {"name": "jobs", "description": "What waits for a worker."},

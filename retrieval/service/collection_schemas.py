@@ -1,14 +1,19 @@
 """The bodies of spaces, jobs and settings of a collection."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from retrieval.service.schemas import RequestBody, ResponseBody
-from retrieval.service.search_schemas import Name, Weight
-
-FieldWeight = Annotated[float, Field(ge=0, le=1000)]
+from retrieval.service.search_schemas import (
+    Count,
+    FieldWeight,
+    Name,
+    Saturation,
+    Share,
+    Weight,
+)
 
 SPACE = "all-MiniLM-L6-v2"
 
@@ -158,6 +163,18 @@ class RetriedJobs(ResponseBody):
     jobs: int = Field(description="How many jobs.", examples=[3])
 
 
+class Rerank(RequestBody):
+    """The reranker of searches that do not name one."""
+
+    model: Name = Field(
+        description="Its name: a cross-encoder, word-overlap, or late_interaction.",
+        examples=["cross-encoder/ms-marco-MiniLM-L6-v2"],
+    )
+    candidates: Count | None = Field(
+        default=None, description="How many hits it reads; 50 where left out.", examples=[50]
+    )
+
+
 class Ranking(RequestBody):
     """How searches rank unless they say otherwise; what is left out is as by default."""
 
@@ -175,6 +192,19 @@ class Ranking(RequestBody):
         le=1_000_000,
         description="k of reciprocal rank fusion.",
         examples=[60],
+    )
+    candidates: Count | None = Field(
+        default=None, description="How many chunks each leg contributes.", examples=[100]
+    )
+    k1: Saturation | None = Field(default=None, description="k1 of BM25.", examples=[1.2])
+    b: Share | None = Field(default=None, description="b of BM25.", examples=[0.75])
+    mmr_lambda: Share | None = Field(
+        default=None,
+        description="Maximal marginal relevance: 1 for none, 0 for diversity alone.",
+        examples=[0.7],
+    )
+    rerank: Rerank | None = Field(
+        default=None, description="What orders the hits of searches again.", examples=[None]
     )
 
 

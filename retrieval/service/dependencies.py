@@ -14,6 +14,7 @@ from retrieval.service.authentication import unauthenticated
 from retrieval.service.consistency import MinimumLsn, seen_from, will_write
 from retrieval.service.database_roles import DatabaseRoles
 from retrieval.service.described_security import SCHEME
+from retrieval.service.query_log import QueryLog
 
 # describes the header; RequireKey has read it long before
 _bearer = HTTPBearer(
@@ -91,6 +92,27 @@ async def _reading(
     return seen_from(bound, minimum_lsn)
 
 
+async def _reporting(
+    request: Request,
+    retriever: Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["write"])],
+    minimum_lsn: MinimumLsn = None,
+) -> AsyncRetriever:
+    """As what reads is given, to who may write: what people asked is not for all who search."""
+    return await _reading(request, retriever, minimum_lsn)
+
+
+async def _signalling(
+    retriever: Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["read"])],
+) -> AsyncRetriever:
+    """For what who searches may write: that is done although the client has gone on."""
+    return retriever
+
+
+async def _query_log(request: Request) -> QueryLog:
+    log: QueryLog = request.app.state.operations.query_log
+    return log
+
+
 async def _writing(
     request: Request,
     retriever: Annotated[AsyncRetriever, Security(_bound_retriever, scopes=["write"])],
@@ -107,11 +129,16 @@ async def _administering(
     return retriever
 
 
-# for health checks; every other route takes one of the three below, which say what it needs
+# for health checks; every other route takes one of the five below, which say what it needs
 OpenRetriever = Annotated[AsyncRetriever, Depends(_retriever)]
 Reading = Annotated[AsyncRetriever, Depends(_reading)]
+Reporting = Annotated[AsyncRetriever, Depends(_reporting)]
+Signalling = Annotated[AsyncRetriever, Depends(_signalling)]
 Writing = Annotated[AsyncRetriever, Depends(_writing)]
 Administering = Annotated[AsyncRetriever, Depends(_administering)]
+# for what is kept with the name of its key
+AskingKey = Annotated[ApiKey | None, Depends(_key)]
+Log = Annotated[QueryLog, Depends(_query_log)]
 # for routes that name collections elsewhere than in their path, or list them
 Granted = Annotated[Grants, Depends(_grants)]
 CollectionName = Annotated[str, Path(description="The collection's name.", examples=["handbook"])]

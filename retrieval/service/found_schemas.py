@@ -1,6 +1,7 @@
 """The bodies of what searches find."""
 
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field
 
@@ -68,10 +69,24 @@ class Hit(ResponseBody):
     )
 
 
+class Logged(ResponseBody):
+    """The answer to a search that may have been logged."""
+
+    query_id: UUID | None = Field(
+        default=None,
+        description="What clicks on its hits name it by; not there where it was not logged.",
+        examples=["1b4e28ba-2fa1-41d2-883f-0016d3cca427"],
+    )
+
+
 class SearchResult(ResponseBody):
     """The chunks found, best first."""
 
     hits: list[Hit]
+
+
+class SearchAnswer(Logged, SearchResult):
+    """The chunks found, best first; with an id where the search was logged."""
 
 
 class DocumentHit(ResponseBody):
@@ -92,7 +107,7 @@ class DocumentHit(ResponseBody):
     )
 
 
-class DocumentResult(ResponseBody):
+class DocumentResult(Logged):
     """The documents found, best first."""
 
     documents: list[DocumentHit]
@@ -112,6 +127,13 @@ class ExplainedLeg(ResponseBody):
     weight_from: str = Field(
         description="Where the weight is from: call, ranking, calibration or default.",
         examples=["calibration"],
+    )
+    k1: float | None = Field(default=None, description="Of words: k1 of BM25.", examples=[1.2])
+    b: float | None = Field(default=None, description="Of words: b of BM25.", examples=[0.75])
+    field_weights: dict[str, float] | None = Field(
+        default=None,
+        description="Of words: what they count by field, 1 in one that is not there.",
+        examples=[{"title": 2}],
     )
     milliseconds: float = Field(description="How long it took.", examples=[2.1])
 
@@ -178,6 +200,8 @@ class Explanation(ResponseBody):
 
     fusion: str = Field(description="How scores became one.", examples=["relative"])
     rrf_k: int = Field(description="k, where the fusion is rrf.", examples=[60])
+    candidates: int = Field(description="How many chunks a leg may contribute.", examples=[100])
+    mmr_lambda: float | None = Field(description="Diversity; null: none.", examples=[None])
     legs: list[ExplainedLeg] = Field(description="What each leg did.")
     fused: int = Field(description="How many different chunks the legs found.", examples=[154])
     milliseconds: float = Field(description="How long it took.", examples=[5.4])

@@ -47,6 +47,11 @@ class Metrics:
         self.requests_shed = self._counter(
             "retrieval_requests_shed_total", "Requests refused for too much load.", ("reason",)
         )
+        self.queries_logged = self._counter(
+            "retrieval_queries_logged_total",
+            "Searches of collections whose queries are logged: stored, failed or dropped.",
+            ("outcome",),
+        )
         self.searches = self._histogram(
             "retrieval_search_duration_seconds",
             "Time of the database for a search, by its legs.",

@@ -9,6 +9,7 @@ from retrieval.service.backlog import Backlog
 from retrieval.service.metrics import Metrics
 from retrieval.service.observation import ServiceObserver
 from retrieval.service.pool_metrics import PoolCollector
+from retrieval.service.query_log import QueryLog
 from retrieval.service.tracing import open_tracing
 from retrieval.service.warm_up import WarmUp
 from retrieval.settings import Settings
@@ -23,6 +24,7 @@ class Operations:
         self.metrics = Metrics()
         self.observer = ServiceObserver(self.metrics, open_tracing(), settings.measured_searches)
         self.backlog = Backlog(self.metrics)
+        self.query_log = QueryLog(self.metrics.queries_logged)
         self.warm_up = WarmUp()
         self.pools = PoolCollector()
         self.metrics.registry.register(self.pools)
@@ -42,5 +44,6 @@ class Operations:
                 warming.cancel()
                 with suppress(asyncio.CancelledError):
                     await warming
+            await self.query_log.finish()
             if self.observer.tracing is not None:
                 await asyncio.to_thread(self.observer.tracing.close)

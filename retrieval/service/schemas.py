@@ -65,7 +65,7 @@ class Collection(ResponseBody):
     )
     ranking: dict[str, Any] | None = Field(
         description="How searches rank unless they say otherwise; null: in the default way.",
-        examples=[{"fusion": "rrf", "weights": {"semantic": 2}}],
+        examples=[{"fusion": "rrf", "weights": {"semantic": 2}, "candidates": 200, "k1": 0.9}],
     )
     field_weights: dict[str, float] | None = Field(
         description="What words count in title and context; null: 1 in every field.",

@@ -11,6 +11,8 @@ Leg = Literal["keyword", "semantic", "sparse", "late_interaction"]
 Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Saturation = Annotated[float, Field(ge=0, le=100)]
+FieldWeight = Annotated[float, Field(ge=0, le=1000)]
 ChunkId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Name = Annotated[str, Field(min_length=1)]
 _NUMBER = r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?"
@@ -26,6 +28,16 @@ EFFORT = (
     "How far the vector index is searched: ef_search of an HNSW index, probes of "
     "an IVFFlat index; the space's own where left out."
 )
+
+
+class LoggedSearch(RequestBody):
+    """A search that is logged where the collection's are."""
+
+    log: bool = Field(
+        default=True,
+        description="Whether the query may be logged, in a collection whose queries are; false for "
+        "what nobody asked, such as a probe or what is still being typed.",
+    )
 
 
 class HybridSearch(RequestBody):
@@ -57,12 +69,14 @@ class HybridSearch(RequestBody):
         default=None,
         ge=1,
         le=1_000_000,
-        description="k of reciprocal rank fusion; 60 where left out.",
+        description="k of reciprocal rank fusion; as the collection is set where left out, else "
+        "60.",
         examples=[60],
     )
     candidates: Count | None = Field(
         default=None,
-        description="How many chunks each leg contributes; 100 where left out.",
+        description="How many chunks each leg contributes; as the collection is set where left "
+        "out, else 100.",
         examples=[100],
     )
     leg_candidates: dict[str, Count] | None = Field(
@@ -98,6 +112,24 @@ class HybridSearch(RequestBody):
         description="Whether a chunk must hold any word or every word; any where left out.",
         examples=["or"],
     )
+    field_weights: dict[str, FieldWeight] | None = Field(
+        default=None,
+        description="What words count in title, context and content; as the collection where left "
+        "out.",
+        examples=[{"title": 2}],
+    )
+    k1: Saturation | None = Field(
+        default=None,
+        description="k1 of BM25: how long more occurrences of a word go on to count; as the "
+        "collection is set where left out, else 1.2.",
+        examples=[1.2],
+    )
+    b: Share | None = Field(
+        default=None,
+        description="b of BM25: how much of its length a chunk is measured against; as the "
+        "collection is set where left out, else 0.75.",
+        examples=[0.75],
+    )
     search_effort: int | None = Field(
         default=None, ge=1, le=32_768, description=EFFORT, examples=[200]
     )
@@ -127,7 +159,7 @@ class HybridSearch(RequestBody):
         return given
 
 
-class DocumentSearch(HybridSearch):
+class DocumentSearch(HybridSearch, LoggedSearch):
     """A search for documents in one collection."""
 
     aggregation: Literal["max", "sum", "mean_of_best"] | None = Field(
@@ -136,6 +168,11 @@ class DocumentSearch(HybridSearch):
         "default, the sum, or the mean of the three best.",
         examples=["max"],
     )
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        del given["log"]
+        return given
 
 
 class ExplainedSearch(HybridSearch):
@@ -151,7 +188,8 @@ class ExplainedSearch(HybridSearch):
     )
     mmr_lambda: Share | None = Field(
         default=None,
-        description="Maximal marginal relevance: 1 for none, 0 for diversity alone.",
+        description="Maximal marginal relevance: 1 for none, 0 for diversity alone; as the "
+        "collection is set where left out, else none.",
         examples=[0.7],
     )
     result_offset: int | None = Field(
@@ -164,19 +202,21 @@ class ExplainedSearch(HybridSearch):
     )
 
 
-class Search(ExplainedSearch):
+class Search(ExplainedSearch, LoggedSearch):
     """A search in one collection."""
 
     rerank: bool | Name | None = Field(
         default=None,
         description="Whether a reranker orders the hits again: true for that of the service, or "
-        "its name: a cross-encoder, or word-overlap, which needs no model.",
+        "its name: a cross-encoder, or word-overlap, which needs no model; false for none. As the "
+        "collection is set where left out, else none.",
         examples=[True],
     )
     rerank_candidates: Count | None = Field(
         default=None,
         description="How many hits the reranker reads, max_results at the least; where left out "
-        "50, or max_results if that is more. Pages are cut from these.",
+        "as the collection is set, else 50, or max_results if that is more. Pages are cut from "
+        "these.",
         examples=[50],
     )
     highlight: bool = Field(
@@ -187,7 +227,7 @@ class Search(ExplainedSearch):
 
     def arguments(self) -> dict[str, Any]:
         given = super().arguments()
-        del given["highlight"]  # is made of what was found
+        del given["highlight"], given["log"]  # are made of what was found
         return given
 
 
@@ -274,7 +314,7 @@ class LikeThis(RequestBody):
         description="How many of its most telling words are searched for; 25 where left out.",
         examples=[25],
     )
-    field_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] | None = Field(
+    field_weights: dict[str, FieldWeight] | None = Field(
         default=None,
         description="What words count in title and context; as the collection where left out.",
         examples=[{"title": 2}],
@@ -321,7 +361,10 @@ class Question(RequestBody):
         default=None, description="The dense space to search in.", examples=["all-MiniLM-L6-v2"]
     )
     rerank: bool | Name | None = Field(
-        default=None, description="Whether a reranker orders the hits again.", examples=[True]
+        default=None,
+        description="Whether a reranker orders the hits again; as the collection is set where "
+        "left out.",
+        examples=[True],
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import orthogonal_procrustes
 
 from retrieval.errors import InvalidInput
 
@@ -72,6 +71,8 @@ def rotation(source: Vectors, target: Vectors) -> Vectors:
     (on the way down, a projection), and is the best of that kind, because the zeros add nothing to
     the products that the solution maximises.
     """
+    from scipy.linalg import orthogonal_procrustes  # takes a while to import
+
     dimensions = max(source.shape[1], target.shape[1])
     solution, _ = orthogonal_procrustes(_filled(source, dimensions), _filled(target, dimensions))
     return np.asarray(solution[: source.shape[1], : target.shape[1]], dtype=np.float32)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import ir_measures
-from ir_measures import nDCG
 from sqlalchemy import Connection, select
 
 from retrieval import orm
@@ -82,11 +80,14 @@ def _chunks(hits: Sequence[Any]) -> set[int]:
 
 
 def _ndcg(judgements: Judgements, found: Sequence[Sequence[Any]]) -> float:
+    import ir_measures  # takes a while to import
+
+    measure = ir_measures.nDCG @ CUT
     run: dict[str, Mapping[str, float]] = {}
     for query, hits in zip(judgements.queries, found, strict=True):
         best: dict[str, float] = {}
         for hit in hits:
             best.setdefault(hit.document_key, hit.score)
         run[query] = best
-    measured = ir_measures.calc_aggregate([nDCG @ CUT], judgements.relevance, run)
-    return float(measured[nDCG @ CUT])
+    measured = ir_measures.calc_aggregate([measure], judgements.relevance, run)
+    return float(measured[measure])

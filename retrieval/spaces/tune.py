@@ -36,7 +36,8 @@ class Measurement:
 class Tuning:
     """The settings measured, and the cheapest that reaches the recall; None where none does.
 
-    `chunks` is how many there were: among more of them, the same search misses more.
+    `chunks` is how many there were: among more of them, the same search misses more. How the whole
+    collection ranks is tuned by `retrieval.evaluation.tuning.tune`.
     """
 
     space: str

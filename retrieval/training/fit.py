@@ -49,12 +49,6 @@ def fit(
     import sentence_transformers
     from datasets import Dataset
 
-    rows = len(learned[QUERY])
-    if rows < options.batch_size:
-        raise InvalidInput(
-            f"{rows} rows to learn from are fewer than a batch of {options.batch_size}: "
-            "more queries are needed, or a smaller batch_size"
-        )
     name = TRAINERS[options.kind]
     with _training(encoder, options):
         trainer = getattr(sentence_transformers, f"{name}Trainer")(

@@ -5,16 +5,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from retrieval.embedding.quiet import quiet
 from retrieval.errors import InvalidInput
+from retrieval.evaluation.chosen_judgements import chosen_judgements
 from retrieval.golden_sets.judgements import Judgements
 from retrieval.reranking import Reranker
 from retrieval.search import Retriever
 from retrieval.spaces.progress import Progress, silent
 from retrieval.training.card import model_card
-from retrieval.training.columns import Columns, columns_of
+from retrieval.training.columns import QUERY, Columns, columns_of
 from retrieval.training.examples import TrainingExample, read_examples
 from retrieval.training.fit import fit
 from retrieval.training.folder import OutputFolder
@@ -131,9 +132,9 @@ class _Source:
             return self.judgements
         if given is not None and self.golden_set is None:
             return judgements_of(given, chunk_texts(self.retriever, self.collection, keys))
-        golden_sets = cast(Any, self.retriever).golden_sets
-        found: Judgements = golden_sets.judgements(self.collection, self.golden_set or GOLDEN_SET)
-        return found
+        return chosen_judgements(
+            self.retriever, self.collection, None, self.golden_set or GOLDEN_SET
+        )
 
     def _mined(
         self, judgements: Judgements, options: TrainingOptions, progress: Progress
@@ -246,6 +247,12 @@ class _Training:
         options = self.options
         shape = (options.loss, options.negatives, options.seed)
         learned = columns_of(material.examples, *shape)
+        rows = len(learned[QUERY])
+        if rows < options.batch_size:
+            raise InvalidInput(
+                f"{rows} rows to learn from are fewer than a batch of {options.batch_size}: "
+                "more queries are needed, or a smaller batch_size"
+            )
         try:
             validation = columns_of(material.validation, *shape) if material.validation else None
         except InvalidInput:  # too few of them have a negative

@@ -1,9 +1,10 @@
-"""What is due beside the embeddings: the index of a searched space, its calibration, the cache.
+"""What is due beside the embeddings: indexes of searched spaces, calibration, caches, old queries.
 
 They may take long, or wait for others' transactions, so they have a thread of their own.
 """
 
 import logging
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +17,11 @@ from retrieval.embedding.spaces import KnownSpace, KnownSpaces
 from retrieval.errors import RetrievalError
 from retrieval.ingestion.calibrate import calibrate_steps
 from retrieval.logs import Event
+from retrieval.signals.steps import trim_steps
 from retrieval.spaces.index import build_index_steps
 from retrieval.steps import Connect, Query, Steps, drive
+
+TRIM_SECONDS = 3600.0  # from one look for queries that have been kept for long enough to the next
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ class WrittenSpace:
 
 
 class Chores:
-    """Does what is due for spaces that were written, one after the other."""
+    """Does what is due for spaces that were written, one by one, and every hour for the log."""
 
     def __init__(self, connect: Connect, known_spaces: KnownSpaces) -> None:
         self._connect = connect
@@ -39,6 +43,7 @@ class Chores:
         self._written: dict[int, WrittenSpace] = {}
         self._executor = ThreadPoolExecutor(1, "chores")
         self._running: Future[None] | None = None
+        self._trim_at = float("-inf")
 
     def add(self, collection: str, space: KnownSpace) -> None:
         """Note that a space was written."""
@@ -46,9 +51,12 @@ class Chores:
 
     def begin(self, *, wait: bool) -> None:
         """Begin with what was noted, unless the last ones are still under way."""
-        if self._written and (self._running is None or self._running.done()):
+        trims = time.monotonic() >= self._trim_at
+        if (self._written or trims) and (self._running is None or self._running.done()):
             written, self._written = list(self._written.values()), {}
-            self._running = self._executor.submit(self._run, written)
+            if trims:
+                self._trim_at = time.monotonic() + TRIM_SECONDS
+            self._running = self._executor.submit(self._run, written, trims)
         if wait and self._running is not None:
             self._running.result()
 
@@ -56,13 +64,24 @@ class Chores:
         """Begin nothing more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, written: list[WrittenSpace]) -> None:
+    def _run(self, written: list[WrittenSpace], trims: bool) -> None:
         for each in written:
             try:
                 drive(self._steps(each), self._connect)
             except RetrievalError as error:
                 values = {"collection": each.collection, "space": each.space.name}
                 logger.warning(Event("chore_failed", **values, error=error))
+        if trims:
+            self._trim_query_log()
+
+    def _trim_query_log(self) -> None:
+        try:
+            removed = drive(trim_steps(), self._connect)
+        except RetrievalError as error:
+            logger.warning(Event("chore_failed", error=error))
+        else:
+            if removed:
+                logger.info(Event("query_log_trimmed", queries=removed))
 
     def _steps(self, written: WrittenSpace) -> Steps[None]:
         collection, space = written.collection, written.space

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,12 @@ import psycopg
 import pytest
 
 from tests.conftest import Server
+from tests.docs.commands import commands
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 DOCS = README.parent / "docs"
 # pages whose blocks a test of their own runs, of every language
-RUN_WHOLE = ("spaces.md", "recommendations.md", "orm.md")
+RUN_WHOLE = ("spaces.md", "recommendations.md", "orm.md", "evaluation.md")
 BLOCK = re.compile(r"^```(sh|sql|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -78,8 +80,10 @@ def page_database(
     if server.version != 18:
         pytest.skip("once is enough")
     monkeypatch.setenv("RETRIEVAL_DATABASE_URL", database_url)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    yield server
+    with tempfile.TemporaryDirectory() as folder, commands(Path(folder)):
+        places = f"{folder}:{Path(sys.executable).parent}"
+        monkeypatch.setenv("PATH", f"{places}:{os.environ['PATH']}")
+        yield server
 
 
 def run_page(name: str, folder: Path, server: Server) -> list[str]:
@@ -119,6 +123,22 @@ def test_blocks_about_sqlalchemy_run(
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("Anorak 120.0") and "Parka" in said[1]
     assert said[4] == "['Anorak']"
+
+
+def test_blocks_about_evaluation_run(
+    page_database: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The Python in this process, as it is one program."""
+    printed = []
+    for language, block in BLOCK.findall((DOCS / "evaluation.md").read_text("utf-8")):
+        if language == "python":
+            exec(compile(block, "evaluation.md", "exec"), {"__name__": "evaluation"})
+            printed.append(capsys.readouterr().out)
+        else:
+            printed.append(run(language, block, tmp_path, page_database))
+    assert printed[1].startswith("words 1.0 ")
+    assert "words" in printed[2] and "{keys,lunch}" in printed[2]
+    assert len(printed) == 4
 
 
 def test_the_guide_names_every_function(page_database: Server) -> None:

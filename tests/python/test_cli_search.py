@@ -65,6 +65,9 @@ def test_every_option_arrives(shop: Run) -> None:
     reach = ["--leg=keyword", "--leg=late_interaction", "--late-interaction=collection"]
     assert len(found(shop, "fan", *reach)) == 4
     assert found(shop, "warm", "--space", "small")[0]["semantic_rank"]
+    words = ["--k1", "0", "--b", "1", "--field-weight", "title=0", "--leg", "keyword", "--explain"]
+    (leg,) = shop("search", "handbook", "warm", *words, "--rerank", "none", "--json").json["legs"]
+    assert (leg["k1"], leg["b"], leg["field_weights"]) == (0, 1, {"title": 0})
 
 
 def test_boosts_change_the_order(shop: Run) -> None:
@@ -138,6 +141,8 @@ def test_the_arithmetic_of_boosts() -> None:
         (["--weight", "keyword=much"], "--weight takes LEG=NUMBER"),
         (["--weight", "=1"], "--weight takes LEG=NUMBER"),
         (["--weight", "keyword=nan"], "--weight takes LEG=NUMBER"),
+        (["--field-weight", "title"], "--field-weight takes FIELD=NUMBER, as in title=2"),
+        (["--k1", "-1"], "k1 must be between 0 and 100, not -1"),
         (["--weight", "smell=1"], "weights: leg must be one of keyword, semantic"),
         (["--fusion", "mean"], "fusion must be one of"),
         (["--boosts", "{"], "--boosts is not JSON"),

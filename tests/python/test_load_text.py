@@ -15,7 +15,7 @@ from retrieval.document import Document
 from retrieval.errors import LoadError
 from retrieval.loading import load_documents, load_file
 from retrieval.loading.front_matter import split_front_matter
-from retrieval.loading.mojibake import _ENCODINGS_ONLY, _TAKEN_FOR, repair
+from retrieval.loading.mojibake import _TAKEN_FOR, _encodings_only, repair
 
 CHINESE = "中华人民共和国是一个统一的多民族国家。检索系统可以找到文件中的词语。\n"
 JAPANESE = "日本語の文章です。検索システムは文書の中の言葉を見つけます。\n"
@@ -128,7 +128,7 @@ def test_mojibake_is_repaired(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("encoding", _TAKEN_FOR)
 def test_nothing_that_can_be_repaired_is_missed(text: str, encoding: str) -> None:
     damaged = text.encode().decode(encoding)
-    assert repair(damaged) == fix_text(damaged, _ENCODINGS_ONLY)
+    assert repair(damaged) == fix_text(damaged, _encodings_only())
 
 
 @pytest.mark.parametrize(

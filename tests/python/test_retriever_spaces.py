@@ -34,6 +34,8 @@ from retrieval import (
     SparseHashingEmbedder,
 )
 from retrieval.embedding.signature import Signature
+from retrieval.golden_sets.async_golden_sets import AsyncGoldenSets
+from retrieval.golden_sets.golden_sets import GoldenSets
 from retrieval.golden_sets.judgements import Judgements, read_judgements, read_queries
 from retrieval.ingestion import fill
 from retrieval.spaces.async_spaces import AsyncSpaces
@@ -799,8 +801,9 @@ def parameters(method: Any) -> list[tuple[Any, ...]]:
     ] + [hints["return"]]
 
 
-def test_the_twins_have_the_same_methods() -> None:
-    ours, theirs = public(Spaces), public(AsyncSpaces)
+@pytest.mark.parametrize(("kind", "twin"), [(Spaces, AsyncSpaces), (GoldenSets, AsyncGoldenSets)])
+def test_the_twins_have_the_same_methods(kind: type, twin: type) -> None:
+    ours, theirs = public(kind), public(twin)
     assert list(ours) == list(theirs)
     for name in ours:
         assert inspect.isfunction(ours[name]) and inspect.iscoroutinefunction(theirs[name]), name

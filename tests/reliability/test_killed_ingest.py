@@ -12,15 +12,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = 60
-# two documents a batch and a slow model, so that there is a middle
+# two documents a batch and a slow model, so that there is a middle, which it may not pass
 PROGRAM = """
-import time
+import itertools, os, time
 from retrieval.cli import main
 from retrieval.embedding import HashingEmbedder
 from retrieval.ingestion import reading
 reading.BATCH_DOCUMENTS = 2
 embed = HashingEmbedder.embed_documents
-HashingEmbedder.embed_documents = lambda *a, **o: (time.sleep(0.02), embed(*a, **o))[1]
+pauses = itertools.chain([0.02] * 20, itertools.repeat(float(os.environ["LATER_PAUSES"])))
+HashingEmbedder.embed_documents = lambda *a, **o: (time.sleep(next(pauses)), embed(*a, **o))[1]
 main()
 """
 STORED = "select count(*) from retrieval.documents"
@@ -34,11 +35,12 @@ where not exists (select from retrieval.chunks c
 """
 
 
-def ingest(database_url: str, folder: Path) -> subprocess.Popen[str]:
+def ingest(database_url: str, folder: Path, later_pauses: float) -> subprocess.Popen[str]:
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "RETRIEVAL_DATABASE_URL": database_url,
         "RETRIEVAL_MODEL": "hashing",
+        "LATER_PAUSES": str(later_pauses),
     }
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "ingest", "handbook", str(folder)],
@@ -70,7 +72,7 @@ def test_a_stopped_ingest_leaves_whole_documents(
         paragraphs = (f"Paragraph {n} of document {number} speaks of walruses." for n in range(40))
         (tmp_path / f"{number:03}.txt").write_text("\n\n".join(paragraphs))
     with psycopg.connect(database_url, autocommit=True) as session:
-        process = ingest(database_url, tmp_path)
+        process = ingest(database_url, tmp_path, later_pauses=60)
         wait_for_documents(session, 10)
         process.send_signal(sent)
         _, err = process.communicate()
@@ -81,7 +83,7 @@ def test_a_stopped_ingest_leaves_whole_documents(
         assert 10 <= left < DOCUMENTS and left % 2 == 0
         assert session.execute(BROKEN).fetchall() == []
 
-        process = ingest(database_url, tmp_path)
+        process = ingest(database_url, tmp_path, later_pauses=0)
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert out.startswith(f"{DOCUMENTS - left} added, 0 updated, {left} unchanged, 0 failed")

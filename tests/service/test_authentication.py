@@ -295,6 +295,21 @@ def test_a_granted_collection(service: Service) -> None:
     assert [hit["document_key"] for hit in found["hits"]] == ["a"]
 
 
+def test_a_judgement_has_the_name_of_its_key(service: Service) -> None:
+    key = bearer(service.issue("read", "write"))
+    handbook = "/v1/collections/handbook"
+    assert service.put(f"{handbook}/documents/a", json={"content": "keys"}, headers=key).is_success
+    made = service.post(f"{handbook}/golden-sets", json={"name": "default"}, headers=key)
+    assert made.status_code == 201, made.text
+    judgements = f"{handbook}/golden-sets/default/judgements"
+    body = {"judgements": [{"query_text": "keys", "document_key": "a", "grade": 2}]}
+    other = service.put(judgements, json={**body, "judge": "another"}, headers=key)
+    assert "judge" in assert_problem(other, 422, "invalid-input")
+    assert service.put(judgements, json=body, headers=key).status_code == 200
+    (stored,) = service.get(judgements, headers=key).json()["judgements"]
+    assert stored["judge"] == "test"
+
+
 def test_only_granted_collections_are_listed(service: Service, reader: str) -> None:
     def listed(key: str) -> list[str]:
         return [each["name"] for each in service.ask(key).json()["collections"]]

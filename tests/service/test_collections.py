@@ -85,7 +85,10 @@ def test_failed_jobs_are_named_and_tried_again(client: httpx.Client, database_ur
 
 def test_settings_are_kept_and_returned_to_defaults(client: httpx.Client) -> None:
     settings = {
-        "ranking": {"fusion": "rrf", "weights": {"semantic": 2}, "rrf_k": 10},
+        "ranking": {
+            **{"fusion": "rrf", "weights": {"semantic": 2}, "rrf_k": 10, "candidates": 20},
+            **{"k1": 0.9, "b": 0.4, "mmr_lambda": 0.5, "rerank": {"model": "word-overlap"}},
+        },
         "chunking": {"strategy": "fixed", "maximum_tokens": 20},
         "field_weights": {"title": 2.5},
     }
@@ -104,6 +107,8 @@ def test_settings_are_kept_and_returned_to_defaults(client: httpx.Client) -> Non
     assert answer.status_code == 422 and "overlap_tokens" in answer.json()["detail"]
     answer = client.put(f"{COLLECTION}/ranking", json={"weights": {"keyword": -1}})
     assert answer.status_code == 422 and "weights.keyword" in answer.json()["detail"]
+    answer = client.put(f"{COLLECTION}/ranking", json={"rerank": {"candidates": 5}})
+    assert answer.status_code == 422 and "rerank.model" in answer.json()["detail"]
     assert client.get("/v1/collections/none").status_code == 404
 
 

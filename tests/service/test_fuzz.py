@@ -92,6 +92,9 @@ def without_models(case: Case) -> Case:
             body["model"] = "handbook" if case.path == "/v1/embeddings" else "hashing"
         if isinstance(body.get("rerank"), str) and body["rerank"]:
             body["rerank"] = "word-overlap"
+        stored = body.get("rerank")  # of a collection's ranking
+        if isinstance(stored, dict) and isinstance(stored.get("model"), str) and stored["model"]:
+            stored["model"] = "word-overlap"
     return case
 
 

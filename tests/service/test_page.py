@@ -17,8 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retrieval import Document, HashingEmbedder, Retriever
 from retrieval.service import create_app
 
-pytestmark = pytest.mark.xdist_group("page")
-
 TEAMS = ["security", "platform", "people"]
 THINGS = ["key", "lock", "door"]
 ENCODED = "#search?collection=handbook&query="
@@ -161,6 +159,26 @@ def test_results_appear_as_one_types(look: Look, service: httpx.Client, tmp_path
     assert page.locator(".hit-title").all_inner_texts() == titles
 
 
+def test_what_is_opened_is_logged_where_that_is_wanted(look: Look, service: httpx.Client) -> None:
+    """But not what is still being typed."""
+    service.put("/v1/collections/handbook/query-logging", json={"retention_days": 1})
+    page = look().page
+    box = page.get_by_role("searchbox", name="Search for")
+    box.press_sequentially("rotate a key")
+    expect(page.locator(".hit")).to_have_count(10)
+    with page.expect_response("**/search") as answered:
+        box.press("Enter")
+    assert answered.value.json()["query_id"]
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    with page.expect_response("**/clicks") as clicked:
+        page.locator(".hit-title").first.click()
+    assert clicked.value.status == 204
+    report = service.get("/v1/collections/handbook/query-report").json()
+    (asked,) = report["clicks"]
+    assert (asked["query_text"], asked["queries"], asked["clicks"]) == ("rotate a key", 1, 1)
+    service.put("/v1/collections/handbook/query-logging", json={})
+
+
 def test_nothing_of_a_document_becomes_html(look: Look) -> None:
     page = look(ENCODED + "HTML").page
     text = page.locator(".hit", has_text="unsafe").locator(".hit-text")
@@ -247,6 +265,28 @@ def test_settings_reach_the_search(look: Look, service: httpx.Client) -> None:
     assert page.locator(".hit").first.locator(".bar-part").count() == 1
 
 
+def test_a_collection_that_reranks(look: Look, service: httpx.Client) -> None:
+    """Its pages end where its reranker does, unless the box says that there is none."""
+    path = "/v1/collections/handbook/ranking"
+    ranking = {"candidates": 9, "rerank": {"model": "word-overlap", "candidates": 12}}
+    try:
+        assert service.put(path, json=ranking).status_code == 204
+        page = look(ENCODED + "room").page
+        box = page.get_by_role("checkbox", name="Rerank the best hits")
+        expect(page.locator(".hit .rerank")).to_have_count(10)
+        expect(box).to_be_checked()
+        page.get_by_role("button", name="Next").click()
+        expect(page.locator(".hit .rerank")).to_have_count(2)
+        box.uncheck()
+        expect(page.locator(".hit .rerank")).to_have_count(0)
+        expect(page.locator(".hit")).to_have_count(9)
+        expect(page.get_by_role("button", name="Next")).to_have_count(0)
+        box.check()
+        expect(page).not_to_have_url(re.compile("rerank"))
+    finally:
+        service.put(path, json={})
+
+
 def test_pages_and_explanation(look: Look, tmp_path: Path) -> None:
     visit = look(ENCODED + "room")
     page = visit.page
@@ -281,6 +321,74 @@ def test_compare(look: Look, service: httpx.Client, tmp_path: Path) -> None:
     share = round(100 * len(set(a) & set(b)) / 10)
     expect(page.get_by_text("overlap@10").locator("..")).to_contain_text(f"{share} %")
     visit.picture("compare", tmp_path)
+
+
+GOLDEN_SETS = "/v1/collections/handbook/golden-sets"
+
+
+def graded(service: httpx.Client, golden_set: str) -> dict[str, int]:
+    answer = service.get(f"{GOLDEN_SETS}/{golden_set}/judgements")
+    return {each["document_key"]: each["grade"] for each in answer.json()["judgements"]}
+
+
+def test_hits_are_judged(look: Look, service: httpx.Client, tmp_path: Path) -> None:
+    visit = look(ENCODED + "rotate+a+key")
+    page = visit.page
+    keys = [hit["document_key"] for hit in search(service, query="rotate a key", per_document=1)]
+    page.locator(".judging").get_by_role("button", name="New").click()
+    page.get_by_label("Name").fill("客服问题")
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_label("Judge into")).to_have_value("客服问题")
+    page.locator(".hit").first.get_by_role("button", name="3 answers it").click()
+    expect(page.locator("#announcer")).to_have_text("Graded 3")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("1")
+    pressed = page.locator(".grade[aria-pressed=true]")
+    expect(pressed).to_have_text(["3answers it", "1related"])
+    expect(page.locator("#announcer")).to_have_text("Graded 1")
+    visit.picture("judge-hits", tmp_path)
+    assert graded(service, "客服问题") == {keys[0]: 3, keys[1]: 1}
+    page.reload()
+    expect(pressed).to_have_count(2)
+    page.locator(".hit-title").first.focus()
+    page.keyboard.press("3")
+    expect(pressed).to_have_text(["1related"])
+    visit.expected.add("404")
+    service.delete(f"{GOLDEN_SETS}/客服问题")
+    page.keyboard.press("2")
+    expect(page.get_by_role("alert").first).to_contain_text("客服问题")
+    expect(pressed).to_have_text(["1related"])
+
+
+def test_settings_are_judged_blind(look: Look, service: httpx.Client, tmp_path: Path) -> None:
+    assert service.post(GOLDEN_SETS, json={"name": "blind"}).status_code == 201
+    query = {"query_text": "rotate a key"}
+    assert service.put(f"{GOLDEN_SETS}/blind/queries", json={"queries": [query]}).is_success
+    visit = look("#judge?collection=handbook&judge=blind")
+    page = visit.page
+    page.get_by_role("checkbox", name="as the collection is set").uncheck()
+    page.get_by_label("More settings").fill('{"fusion": "rrf"}')
+    page.get_by_label("Documents of each").fill("4")
+    page.get_by_role("button", name="Start").click()
+    settings = [{"legs": ["keyword"]}, {"legs": ["semantic"]}, {"fusion": "rrf"}]
+    body = {**query, "settings": settings, "depth": 4}
+    pool = service.post(f"{GOLDEN_SETS}/blind/pool", json=body).json()
+    waiting = [each["document_key"] for each in pool["documents"]]
+    titles = [each["title"] or each["document_key"] for each in pool["documents"]]
+    name = page.locator(".paper h3")
+    for key, shown in zip(["2", "s", "0", "u"], [0, 1, 2, 3], strict=True):
+        expect(name).to_have_text(titles[shown])
+        page.keyboard.press(key)
+    expect(name).to_have_text(titles[2])  # its grade is taken back
+    expect(page.get_by_text(f"1 of {len(titles)} judged", exact=True)).to_be_visible()
+    assert graded(service, "blind") == {waiting[0]: 2}
+    assert not page.locator(".desk").get_by_text(re.compile("keyword|semantic|rrf|[Rr]ank")).count()
+    visit.picture("judge-blind", tmp_path)
+    for shown in range(2, len(titles)):
+        expect(name).to_have_text(titles[shown])
+        page.get_by_role("button", name="1 related").click()
+    expect(page.get_by_text("Nothing is left to judge", exact=True)).to_be_visible()
+    assert len(graded(service, "blind")) == len(titles) - 1
 
 
 COLORS = """canvas => {
@@ -422,6 +530,7 @@ READY = {
     "search": ".hit",
     "compare": ".hit",
     "map": ".map-hits a",
+    "judge": ".pool-form .switch",
     "documents": "tbody tr",
     "status": "tbody tr",
     "document": ".chunk",

@@ -56,9 +56,9 @@ def test_a_body_has_the_arguments_of_the_retriever() -> None:
     among_chunks = {"duplicate_similarity", "per_document", "mmr_lambda", "result_offset"}
     search = arguments(AsyncRetriever.search)
     expected = {
-        search_schemas.Search: search | {"highlight"},
+        search_schemas.Search: search | {"highlight", "log"},
         search_schemas.ExplainedSearch: search - reranking,
-        search_schemas.DocumentSearch: search - reranking - among_chunks | {"aggregation"},
+        search_schemas.DocumentSearch: search - reranking - among_chunks | {"aggregation", "log"},
         search_schemas.ChunkRecommendation: arguments(AsyncRetriever.recommend),
         search_schemas.DocumentRecommendation: arguments(AsyncRetriever.recommend_documents),
         search_schemas.LikeThis: arguments(AsyncRetriever.more_like_this),
@@ -85,6 +85,13 @@ def test_every_argument_arrives(filled: httpx.Client) -> None:
     assert found(weights={"keyword": 0, "semantic": 1}, rrf_k=1, candidates=1, max_results=1)
     assert len(found(space="hashing")) == 3
     assert len(found(query_embedding=[1] + [0.0] * 63, legs=["semantic"])) == 3
+    constants = {"k1": 0.5, "b": 0, "field_weights": {"title": 2}}
+    answer = filled.post(
+        f"{SEARCH}/explain", json={"query": "backup", "candidates": 19, **constants}
+    )
+    explained = answer.json()
+    assert (explained["candidates"], explained["mmr_lambda"]) == (19, None)
+    assert explained["legs"][0].items() > constants.items()
 
 
 def test_hits_are_ordered_again(filled: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +150,9 @@ def test_nothing_to_search_with_finds_nothing(filled: httpx.Client) -> None:
         ({"query": "a", "query_embedding": [1.0]}, "query_embedding"),
         ({"query": "a", "query_embedding": [0.0] * 64}, "query_embedding"),
         ({"query": "a", "query_embedding": [1e6] * 64}, "query_embedding.0"),
+        ({"query": "a", "k1": 101}, "k1"),
+        ({"query": "a", "b": -1}, "b"),
+        ({"query": "a", "field_weights": {"body": 1}}, "field_weights: field must be one of"),
         ({"query": "a", "rerank": ""}, "rerank"),
         ({"query": "a", "rerank": 1}, "rerank"),
         ({"query": "a", "rerank_candidates": 0}, "rerank_candidates"),

@@ -47,22 +47,34 @@ class Reference:
         return math.log(1 + (len(self.length) - held + 0.5) / (held + 0.5))
 
     def contribution(
-        self, lexeme: str, chunk_id: int, fields: Sequence[float] = (1, 1, 1)
+        self,
+        lexeme: str,
+        chunk_id: int,
+        fields: Sequence[float] = (1, 1, 1),
+        k1: float = 1.2,
+        b: float = 0.75,
     ) -> float:
         """What one occurrence of a lexeme in the query adds to a chunk's score."""
         weight = dict(zip("ABD", fields, strict=True))
         frequency = math.fsum(weight[label] for label in self.postings[lexeme].get(chunk_id, []))
         relative_length = self.length[chunk_id] / self.average_length
-        return self.idf(lexeme) * frequency / (frequency + 1.2 * (0.25 + 0.75 * relative_length))
+        if not frequency:
+            return 0
+        return self.idf(lexeme) * frequency / (frequency + k1 * (1 - b + b * relative_length))
 
     def search(
-        self, words: Mapping[str, int], fields: Sequence[float] = (1, 1, 1), **wanted: Any
+        self,
+        words: Mapping[str, int],
+        fields: Sequence[float] = (1, 1, 1),
+        constants: Sequence[float] = (1.2, 0.75),
+        **wanted: Any,
     ) -> list[tuple[int, float]]:
         """Every chunk that scores, best first, ties by chunk_id; `wanted` is its metadata."""
         parts: dict[int, list[float]] = defaultdict(list)
         for lexeme, count in words.items():
             for chunk_id in self.postings.get(lexeme, ()):
                 if wanted.items() <= self.metadata[chunk_id].items():
-                    parts[chunk_id].append(count * self.contribution(lexeme, chunk_id, fields))
+                    added = self.contribution(lexeme, chunk_id, fields, *constants)
+                    parts[chunk_id].append(count * added)
         scores = {chunk_id: math.fsum(some) for chunk_id, some in parts.items() if any(some)}
         return sorted(scores.items(), key=lambda hit: (-round(hit[1], 10), hit[0]))

@@ -11,10 +11,9 @@ from statements import failure, put, value
 # what no version of PostgreSQL does differently
 pytestmark = pytest.mark.newest
 
-EXPLAIN = """select * from retrieval.explain_keyword_search(
-                 'c', %s, %s, %s, keyword_operator => %s, field_weights => %s)"""
-SEARCH = """select * from retrieval.keyword_search(
-                'c', %s, %s, %s, keyword_operator => %s, field_weights => %s)"""
+ARGUMENTS = "'c', %s, %s, %s, keyword_operator => %s, field_weights => %s"
+EXPLAIN = f"select * from retrieval.explain_keyword_search({ARGUMENTS})"
+SEARCH = f"select * from retrieval.keyword_search({ARGUMENTS})"
 
 
 @pytest.fixture
@@ -90,13 +89,22 @@ def test_contributions_add_up(sql: psycopg.Cursor, reference: Reference, call: t
         assert row.inverse_document_frequency == pytest.approx(reference.idf(row.lexeme), abs=1e-9)
 
 
+@pytest.mark.parametrize("constants", [(1.2, 0.75), (0, 0.75), (3, 0), (2, 1)])
 @pytest.mark.parametrize("weights", [None, {"title": 7}, {"title": 0.2, "content": 0.1}])
 def test_no_contribution_passes_its_bound(
-    sql: psycopg.Cursor, reference: Reference, weights: dict[str, float] | None
+    sql: psycopg.Cursor,
+    reference: Reference,
+    weights: dict[str, float] | None,
+    constants: tuple[float, float],
 ) -> None:
     query = " ".join(f"w{n}" for n in range(60))
-    parameters = [query, None, 1000, "or", weights and json.dumps(weights)]
-    rows = sql.execute(EXPLAIN, parameters).fetchall()
+    parameters = [query, None, 1000, "or", weights and json.dumps(weights), *constants]
+    explain = f"select * from retrieval.explain_keyword_search({ARGUMENTS}, k1 => %s, b => %s)"
+    rows = sql.execute(explain, parameters).fetchall()
+    fields = [(weights or {}).get(name, 1) for name in ("title", "context", "content")]
+    for row in rows:
+        own = reference.contribution(row.lexeme, row.chunk_id, fields, *constants)
+        assert row.contribution == pytest.approx(row.query_frequency * own, abs=1e-9)
     assert len({row.chunk_id for row in rows}) > 100
     assert all(row.contribution <= row.bound for row in rows)
     # a bound that nobody comes near would be of no use

@@ -85,14 +85,17 @@ def test_what_it_says_of_legs(session: psycopg.Connection) -> None:
         assert leg["weight"] == (0.7 if leg["leg"] in ("semantic", "flat") else 1)
         assert leg["weight_from"] == "default"
         assert leg["milliseconds"] > 0
+        of_words = ("k1", "b", "field_weights") if leg["leg"] == "keyword" else ()
         assert leg.keys() == {
             *("leg", "space", "plan", "candidates", "milliseconds", "weight", "weight_from"),
+            *of_words,
         }
     by_leg = {leg["leg"]: leg for leg in explained["legs"]}
     assert by_leg["flat"]["candidates"] == 7
     everything = search(session, "hybrid_search", **arguments(asked), max_results=1000)
     assert explained["milliseconds"] >= sum(leg["milliseconds"] for leg in explained["legs"])
     assert (explained["fusion"], explained["rrf_k"]) == ("relative", 60)
+    assert (explained["candidates"], explained["mmr_lambda"]) == (100, None)
     assert 91 <= explained["fused"] <= len(everything)
 
 

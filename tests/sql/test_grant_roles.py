@@ -13,6 +13,7 @@ PRIVATE = "p.proname ~ '^_'"
 HYBRID = """select document_key from retrieval.hybrid_search(
                 'c', 'wheel', '[1,0]', query_embeddings => '{"s": [1, 0]}', boosts => '[]',
                 duplicate_similarity => 0.9, per_document => 1, mmr_lambda => 0.5)"""
+QUERY = "00000000-0000-4000-8000-000000000000"
 # what a reader finds out without a collection of much content; each returns without an error
 SEARCHES = [
     "adapt_query('c', '[1,0]')",
@@ -25,6 +26,7 @@ SEARCHES = [
     "current_tenant()",
     "diversify('c', %(ids)s, '{1}')",
     "document_search('c', 'wheel', '[1,0]')",
+    "evaluation_queries('c', (select max(evaluation_id) from retrieval.list_evaluations('c')))",
     "explain_keyword_search('c', 'wheel')",
     "explain_search('c', 'wheel', '[1,0]')",
     "facets('c', '{year}', 'wheel')",
@@ -33,7 +35,10 @@ SEARCHES = [
     "keyword_search('c', '\"the wheel\" -brake or whe*', '{\"year\": 2026}')",
     "late_interaction_search('c', '{\"[1,0]\"}', space => 't')",
     "list_collections()",
+    "list_evaluations('c')",
     "list_spaces('c')",
+    f"log_query('c', 'wheel', '{{bicycle}}', query_id => '{QUERY}')",
+    f"log_click('{QUERY}', 'bicycle')",
     "more_like_this('c', 'bicycle')",
     "neighbouring_chunks((%(ids)s::bigint[])[1])",
     "packed_tokens('c', %(ids)s, 't')",
@@ -53,12 +58,20 @@ SEARCHES = [
     "split_text('One. Two.')",
     "truncate_embedding('[1,2,3]', 2)",
     "cached_embeddings('{}', '{}')",
+    "golden_queries('c', 'g')",
+    "judgements('c', 'g')",
+    "list_golden_sets('c')",
 ]
 
 REFUSED_TO_READERS = [
+    "select retrieval.query_report('c')",
+    "select retrieval.forget_queries('c')",
     "select retrieval.put_documents('c', '[]')",
     "select retrieval.delete_document('c', 'bicycle')",
     "select retrieval.create_collection('d')",
+    "select retrieval.create_golden_set('c', 'h')",
+    "select retrieval.put_judgements('c', 'g', '[]')",
+    "select retrieval.trim_evaluations('c', '0')",
     "select retrieval.job_chunks('{1}')",
     "select retrieval.cache_embeddings('{}', '{}', '{}')",
     "select retrieval._chunk_count(1)",
@@ -73,7 +86,9 @@ REFUSED_TO_READERS = [
         for table in (
             *("jobs", "finished_jobs", "embedding_cache", "context_cache", "query_adapters"),
             *("chunk_statistics", "lexeme_statistics", "attached_tables"),
-            *("attached_table_failures",),
+            *("attached_table_failures", "golden_sets", "golden_queries", "judgements"),
+            *("evaluations", "evaluation_queries"),
+            *("logged_queries", "logged_clicks"),
         )
     ),
 ]
@@ -84,6 +99,7 @@ REFUSED_TO_WRITERS = [
     "select retrieval.drop_space('c', 's')",
     "select retrieval.claim_jobs('w')",
     "select retrieval.set_ranking('c')",
+    "select retrieval.set_query_logging('c')",
     "select retrieval.import_embeddings('c', 's', 'pg_class', 'relname', 'relname')",
     "select retrieval.attach_table('pg_class', 'c', 'relname', 'relname')",
     "truncate retrieval.documents",
@@ -98,6 +114,8 @@ def filled(sql: psycopg.Cursor) -> psycopg.Cursor:
     """The collection c with two documents and a space of each kind."""
     sql.execute("select retrieval.create_collection(name) from unnest('{c,empty}'::text[]) name")
     sql.execute("select retrieval.index_metadata('c', 'year', 'numeric')")
+    sql.execute("select retrieval.create_golden_set('c', 'g')")
+    sql.execute("select retrieval.set_query_logging('c')")
     put(
         sql,
         "c",
@@ -112,10 +130,14 @@ def filled(sql: psycopg.Cursor) -> psycopg.Cursor:
         sql.execute(f"select retrieval.create_space('c', '{space}', 'm', 2, '{kind}')")
         sql.execute(f"select retrieval.{function}('c', '{space}', {IDS}, {embeddings})")
         sql.execute(f"select retrieval.activate_space('c', '{space}')")
+    sql.execute(RECORD)
     return sql
 
 
 IDS = "array(select chunk_id from retrieval.chunks order by 1)"
+RECORD = """select retrieval.record_evaluation(
+                'c', null, null, 'default', '{}', '{}', '{"AP": {"mean": 1}}',
+                '[{"query_key": "q", "query_text": "wheel", "measures": {"AP": 1}}]')"""
 
 
 @pytest.fixture
@@ -237,6 +259,15 @@ def test_a_writer_writes_by_functions(filled: psycopg.Cursor, login: str) -> Non
     for upkeep in ("enqueue_missing", "calibrate", "tidy_collection", "build_index"):
         filled.execute(f"select retrieval.{upkeep}('c')")
     filled.execute("select retrieval.trim_embedding_cache(0)")
+    query = value(filled, "select retrieval.add_golden_query('c', 'g', 'a wheel')")
+    filled.execute(
+        "select retrieval.put_judgements('c', 'g', jsonb_build_array(jsonb_build_object("
+        "'query_key', %s::text, 'document_key', 'bicycle', 'grade', 1)))",
+        [query],
+    )
+    filled.execute("select retrieval.drop_golden_set('c', 'g')")
+    filled.execute(f"select retrieval.delete_evaluation('c', ({RECORD}))")
+    assert value(filled, "select retrieval.trim_evaluations('c', '0')") == 1
     words = "select document_key from retrieval.keyword_search('c', 'wheel') order by 1"
     assert column(filled, words) == ["bicycle", "cart", "ski", "sledge"]
     assert value(filled, "select retrieval.delete_documents('c', '{ski,sledge}')") == 2

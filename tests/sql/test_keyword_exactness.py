@@ -21,7 +21,8 @@ names = (f"random {number}" for number in itertools.count())
 
 SEARCH = """
     select chunk_id, score from retrieval.keyword_search(
-        %s, %s, %s, max_results => %s, field_weights => %s)"""
+        %s, %s, %s, max_results => %s, field_weights => %s, k1 => %s, b => %s)"""
+DEFAULTS = (1.2, 0.75)
 
 
 def assert_exact(
@@ -31,14 +32,16 @@ def assert_exact(
     query: str,
     max_results: int,
     fields: tuple[float, float, float] | None = None,
+    constants: tuple[float, float] = DEFAULTS,
     **wanted: Any,
 ) -> None:
     """The same chunks in the same order, and the same scores."""
     weights = fields and json.dumps(dict(zip(("title", "context", "content"), fields, strict=True)))
-    parameters = [collection, query, json.dumps(wanted), max_results, weights]
+    given = (None, None) if constants == DEFAULTS else constants
+    parameters = [collection, query, json.dumps(wanted), max_results, weights, *given]
     found = sql.execute(SEARCH, parameters).fetchall()
     words = reference.words(value(sql, "select retrieval.segment(%s, false)", [query]))
-    expected = reference.search(words, fields or (1, 1, 1), **wanted)[:max_results]
+    expected = reference.search(words, fields or (1, 1, 1), constants, **wanted)[:max_results]
     assert [hit.chunk_id for hit in found] == [chunk_id for chunk_id, _ in expected]
     assert [hit.score for hit in found] == pytest.approx([score for _, score in expected], abs=1e-9)
 
@@ -112,6 +115,7 @@ QUESTIONS = st.lists(
         st.sampled_from([1, 2, 3, 10, 1000]),
         st.sampled_from([{}, {}, {"n": 1}]),
         st.sampled_from([None, (3, 2, 1), (1, 0, 0.5), (0, 0, 1), (0.1, 0.2, 0.3)]),
+        st.sampled_from([DEFAULTS, DEFAULTS, (0, 0), (0, 1), (0.9, 0), (2, 1), (100, 0.4)]),
     ),
     min_size=3,
     max_size=6,
@@ -140,7 +144,9 @@ def test_random_corpora(
     rewritten: list[tuple[int, str]],
     removed: list[int],
     retitled: list[tuple[int, str]],
-    questions: list[tuple[str, int, dict[str, int], tuple[float, float, float] | None]],
+    questions: list[
+        tuple[str, int, dict[str, int], tuple[float, float, float] | None, tuple[float, float]]
+    ],
 ) -> None:
     name = next(names)
     owner = value(sql, "select retrieval.create_collection(%s, %s)", [name, text_config])
@@ -161,8 +167,8 @@ def test_random_corpora(
             [title, owner, str(number)],
         )
     reference = Reference(sql, name)
-    for query, max_results, wanted, fields in questions:
-        assert_exact(sql, reference, name, query, max_results, fields, **wanted)
+    for query, max_results, wanted, fields, constants in questions:
+        assert_exact(sql, reference, name, query, max_results, fields, constants, **wanted)
 
 
 def test_scores_that_are_equal_on_paper_are_ties(sql: psycopg.Cursor) -> None:
@@ -174,7 +180,8 @@ def test_scores_that_are_equal_on_paper_are_ties(sql: psycopg.Cursor) -> None:
             {"document_key": f"{n:02}", "content": text} for n, text in enumerate(contents)
         )
         chunk_ids = [row.chunk_id for row in put(sql, name, *documents)]
-        found = sql.execute(SEARCH, [name, "a b c d e r q", None, 100, None]).fetchall()
+        parameters = [name, "a b c d e r q", None, 100, None, None, None]
+        found = sql.execute(SEARCH, parameters).fetchall()
         assert [hit.chunk_id for hit in found[3:]] == chunk_ids[3:]
         assert len({hit.score for hit in found[3:]}) == 1
 
@@ -195,7 +202,7 @@ def test_a_collection_that_was_emptied(sql: psycopg.Cursor) -> None:
     sql.execute("select retrieval.create_collection(%s)", [name])
     put(sql, name, {"document_key": "a", "content": "fox"})
     sql.execute("select retrieval.delete_documents(%s, array['a'])", [name])
-    assert sql.execute(SEARCH, [name, "fox", None, 10, None]).fetchall() == []
+    assert sql.execute(SEARCH, [name, "fox", None, 10, None, None, None]).fetchall() == []
     put(sql, name, {"document_key": "b", "content": "fox"})
     assert_exact(sql, Reference(sql, name), name, "fox", 10)
 
@@ -300,13 +307,26 @@ def test_five_thousand_chunks(corpus: tuple[psycopg.Cursor, Reference]) -> None:
         expected = reference.search(reference.words(query))
         total = sum(column(sql, BOUNDS, [query]))
         for max_results in (1, 10, 100):
-            found = sql.execute(SEARCH, ["big", query, None, max_results, None]).fetchall()
+            parameters = ["big", query, None, max_results, None, None, None]
+            found = sql.execute(SEARCH, parameters).fetchall()
             best = expected[:max_results]
             assert [hit.chunk_id for hit in found] == [chunk_id for chunk_id, _ in best]
             assert [hit.score for hit in found] == pytest.approx([s for _, s in best], abs=1e-9)
             several_rounds += len(found) == max_results and found[-1].score < 0.7 * total
     # the first threshold was too high for these
     assert several_rounds > 80
+
+
+@pytest.mark.parametrize(
+    "constants", [(0, 0.75), (1e-6, 0.5), (0.6, 0), (1.5, 1), (4, 0.3), (100, 0.9)]
+)
+def test_five_thousand_chunks_by_other_constants(
+    corpus: tuple[psycopg.Cursor, Reference], constants: tuple[float, float]
+) -> None:
+    """With a k1 of 0 nearly all are ties."""
+    sql, reference = corpus
+    for query in queries(10, 12):
+        assert_exact(sql, reference, "big", query, 10, (2, 1, 0.5), constants)
 
 
 @pytest.mark.parametrize("fields", [(4, 1, 1), (1, 1, 0.25), (1, 1, 0), (0, 1, 1)])
@@ -371,7 +391,7 @@ def test_beyond_64_words_those_that_can_add_most(
     assert len(rows) == 64
     ranked_by = {row.lexeme for row in rows}
     expected = reference.search(dict.fromkeys(ranked_by, 1))[:10]
-    found = sql.execute(SEARCH, ["big", query, None, 10, None]).fetchall()
+    found = sql.execute(SEARCH, ["big", query, None, 10, None, None, None]).fetchall()
     assert [hit.chunk_id for hit in found] == [chunk_id for chunk_id, _ in expected]
     others = [word for word in words if word in reference.postings and word not in ranked_by]
     statement = "select bound from retrieval.explain_keyword_search('big', %s, max_results => 1)"
@@ -400,10 +420,11 @@ def test_the_sessions_settings_change_nothing(
     corpus: tuple[psycopg.Cursor, Reference], setting: str
 ) -> None:
     sql, _ = corpus
-    expected = sql.execute(SEARCH, ["big", "w3 w700 w12 w700", None, 10, None]).fetchall()
+    parameters = ["big", "w3 w700 w12 w700", None, 10, None, None, None]
+    expected = sql.execute(SEARCH, parameters).fetchall()
     try:
         sql.execute(f"set local {setting}")
-        found = sql.execute(SEARCH, ["big", "w3 w700 w12 w700", None, 10, None]).fetchall()
+        found = sql.execute(SEARCH, parameters).fetchall()
     finally:
         sql.connection.rollback()
         sql.execute("set statement_timeout = '10s'")

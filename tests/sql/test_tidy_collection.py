@@ -97,7 +97,7 @@ def test_the_ranking_uses_the_lexemes_index(session: psycopg.Cursor) -> None:
         session,
         """select retrieval._keyword_statement(
                %s, '''word7'' | ''word8''', array['''word7''', '''word8'''], array[1.0, 1.0],
-               4, array[1.0, 1.0, 1.0], null, null)""",
+               4, array[1.0, 1.0, 1.0], array[1.2, 0.75], null, null)""",
         [number],
     )
     statement = statement.replace("$1", "'{0.3, 0.7}'::float8[]").replace("$2", "10")

@@ -72,6 +72,8 @@ export function createCollections({ onChosen, context }) {
   return {
     load,
     names: () => found.map(({ name }) => name),
+    /** What searches of a collection rank by where they do not say. */
+    ranking: (name) => found.find((each) => each.name === name)?.ranking ?? {},
     choose(name) {
       wanted = name;
       draw();

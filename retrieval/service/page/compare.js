@@ -43,7 +43,7 @@ export function createCompare(context) {
     const signal = (running = new AbortController()).signal;
     try {
       const [a, b] = await Promise.all(
-        ["a", "b"].map((side) => search(state.collection, { ...state, page: 1, settings: settingsOf(state, side) }, signal)),
+        ["a", "b"].map((side) => search(state.collection, { ...state, page: 1, ranking: context.ranking(), settings: settingsOf(state, side) }, signal)),
       );
       draw(a.hits, b.hits);
       context.shown();
@@ -89,7 +89,7 @@ export function createCompare(context) {
     show(state) {
       if (document.activeElement !== input) input.value = state.query;
       filterNote.textContent = state.filter ? `Both with the filter ${JSON.stringify(state.filter)}.` : "";
-      for (const side of ["a", "b"]) sides[side].show(settingsOf(state, side), context.spaces());
+      for (const side of ["a", "b"]) sides[side].show(settingsOf(state, side), context.spaces(), context.ranking());
       if (identity(state) !== shownFor) refresh();
     },
     forget() {
@@ -120,9 +120,9 @@ function createSide(side, label, changed) {
     draw,
     wait: () => results.setAttribute("aria-busy", "true"),
     ownWeights: settings.ownWeights,
-    show(value, spaces) {
+    show(value, spaces, ranking) {
       settings.show(value);
-      settings.allow(spaces);
+      settings.allow(spaces, ranking);
     },
   };
 }

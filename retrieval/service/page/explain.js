@@ -5,9 +5,9 @@ import { element } from "./elements.js";
 import { count, legName, milliseconds } from "./format.js";
 import { legClass } from "./results.js";
 
-/** Explains a search; `body` is that of the search, of which reranking is no part. */
+/** Explains a search; `body` is that of the search, of which reranking and logging are no part. */
 export function explain(collection, body, signal) {
-  const { rerank, rerank_candidates, highlight, ...rest } = body;
+  const { rerank, rerank_candidates, highlight, log, ...rest } = body;
   return post(collectionPath(collection, "/search/explain"), rest, { signal });
 }
 

@@ -7,6 +7,7 @@ import { createDocument } from "./document.js";
 import { createDocuments } from "./documents.js";
 import { element } from "./elements.js";
 import { askForKey, showKeyButton } from "./key.js";
+import { createJudge } from "./judge.js";
 import { createMap } from "./map.js";
 import { createSearch } from "./search.js";
 import { adjust, href, navigate, onChange, read } from "./state.js";
@@ -16,15 +17,21 @@ import { forgetWeights } from "./weights.js";
 const main = document.getElementById("main");
 const problem = document.getElementById("problem");
 const navigation = document.getElementById("views");
-const known = { collection: null, spaces: [], metadata: [] };
+const known = { collection: null, spaces: [], metadata: [], sets: [] };
 let current = null;
 
 const context = {
   spaces: () => known.spaces,
+  ranking: () => collections.ranking(known.collection),
   /** Metadata of some documents, by which keys are suggested. */
   metadata: () => known.metadata,
   learnKeys(found) {
     known.metadata = [...found, ...known.metadata].slice(0, 300);
+  },
+  /** The names of the collection's golden sets. */
+  goldenSets: () => known.sets,
+  async learnSets() {
+    known.sets = setNames(await get(collectionPath(known.collection, "/golden-sets")));
   },
   noCollection: () => collections.invitation(),
   documentsChanged() {
@@ -43,8 +50,8 @@ const context = {
 };
 
 const collections = createCollections({ onChosen: (name) => navigate({ ...fresh, collection: name, view: viewOf(read()).name }), context });
-const fresh = { query: "", filter: null, settings: {}, page: 1, a: null, b: null, document: "", chunk: null, color: "" };
-const views = [createSearch, createCompare, createMap, createDocuments, createStatus, createDocument].map((create) => create(context));
+const fresh = { query: "", filter: null, settings: {}, page: 1, a: null, b: null, document: "", chunk: null, color: "", judge: "", pool: null };
+const views = [createSearch, createCompare, createJudge, createMap, createDocuments, createStatus, createDocument].map((create) => create(context));
 for (const view of views) {
   view.element.hidden = true;
   main.append(view.element);
@@ -85,18 +92,25 @@ function change(view) {
   if (leftFocus) main.focus({ preventScroll: true });
 }
 
-/** What the controls offer depends on the collection: its spaces, and the keys of its metadata. */
+/** What the controls offer depends on the collection: its spaces, its golden sets, and the keys of its metadata. */
 async function learn(collection) {
   known.collection = collection;
   known.spaces = [];
   known.metadata = [];
+  known.sets = [];
   if (!collection) return;
-  const [spaces, documents] = await Promise.allSettled([
+  const [spaces, documents, sets] = await Promise.allSettled([
     get(collectionPath(collection, "/spaces")), get(collectionPath(collection, "/documents"), { parameters: { limit: 50 } }),
+    get(collectionPath(collection, "/golden-sets")),
   ]);
   if (known.collection !== collection) return;
   if (spaces.status === "fulfilled") known.spaces = spaces.value.spaces;
+  if (sets.status === "fulfilled") known.sets = setNames(sets.value);
   if (documents.status === "fulfilled") context.learnKeys(documents.value.documents.map(({ metadata }) => metadata));
+}
+
+function setNames({ golden_sets: found }) {
+  return found.map(({ name }) => name);
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {

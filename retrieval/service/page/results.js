@@ -7,17 +7,17 @@ import { href } from "./state.js";
 
 const BLANK_LINES = /\n\s*\n/g;
 
-/** `rank` is the place among all hits, `best` the largest score shown: the whole width of a bar. */
-export function drawnHit(hit, { rank, best, note = null, compact = false, onFilter = null }) {
+/** `rank` is the place among all hits, `best` the largest score shown: the whole width of a bar; `onOpen` hears of the document being opened. */
+export function drawnHit(hit, { rank, best, note = null, compact = false, onFilter = null, onOpen = null }) {
   const link = href({ view: "document", document: hit.document_key, chunk: hit.chunk_id });
   return element(
-    "li", { class: "hit", "data-chunk": hit.chunk_id },
+    "li", { class: "hit", "data-chunk": hit.chunk_id, "data-document": hit.document_key },
     element(
       "div", { class: "hit-head" },
       element("span", { class: "rank", "aria-label": `Rank ${rank}`, text: rank }),
       element(
         "div", { class: "hit-names" },
-        element("h3", {}, element("a", { class: "hit-title", href: link, text: hit.title || hit.document_key })),
+        element("h3", {}, element("a", { class: "hit-title", href: link, onclick: onOpen, text: hit.title || hit.document_key })),
         element("span", { class: "hit-place", text: `${hit.title && hit.title !== hit.document_key ? `${hit.document_key} · ` : ""}chunk ${hit.position + 1}` }),
       ),
       note,

@@ -5,8 +5,9 @@ import { drawnExplanation, explain } from "./explain.js";
 import { countMatches, drawnFacets, facetKeys } from "./facets.js";
 import { createFilter } from "./filter.js";
 import { count, milliseconds } from "./format.js";
+import { createJudging } from "./judging.js";
 import { drawnHit, largestScore } from "./results.js";
-import { search } from "./searching.js";
+import { opened, search } from "./searching.js";
 import { createSettings } from "./settings.js";
 import { adjust, navigate, read } from "./state.js";
 import { ownWeights } from "./weights.js";
@@ -20,7 +21,7 @@ export function createSearch(context) {
     "form", { class: "search-form", role: "search" },
     input, element("button", { type: "submit", class: "primary", text: "Search" }),
   );
-  const settings = createSettings({ name: "search", onChange: (value) => changed({ settings: value }) });
+  const settings = createSettings({ name: "search", onChange: (value) => { isDraft = true; changed({ settings: value }); } });
   const filter = createFilter({ onChange: (value) => changed({ filter: value }) });
   const facets = element("div", { class: "facets" });
   const filterSummary = element("summary", { text: "Filter" });
@@ -32,20 +33,23 @@ export function createSearch(context) {
   );
   const head = element("div", { class: "results-head" });
   const results = element("div", { class: "results" });
+  const judging = createJudging({ results, context });
   const explanation = element("details", { class: "explain", ontoggle: () => explanation.open && explained() });
   const pages = element("nav", { class: "pages", "aria-label": "Pages of results" });
   const made = element(
     "div", { class: "view search-view" },
-    form, element("div", { class: "columns" }, side, element("section", { class: "main-column", "aria-label": "Results" }, head, explanation, results, pages)),
+    form, element("div", { class: "columns" }, side, element("section", { class: "main-column", "aria-label": "Results" }, judging.element, head, explanation, results, pages)),
   );
   let running = null;
   let last = null;
   let shownFor = "";
   let before = "";
+  let isDraft = false; // what is still being typed or tried out is no question yet, and not logged
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     shownFor = "";
+    isDraft = false;
     navigate({ query: input.value.trim(), page: 1 });
   });
   // what is typed in one go is one step back
@@ -56,6 +60,7 @@ export function createSearch(context) {
   function typed() {
     const changes = { query: input.value.trim(), page: 1 };
     if (changes.query === read().query) return;
+    isDraft = true;
     const isStep = before && read().query === before;
     before = "";
     if (isStep) navigate(changes);
@@ -99,7 +104,8 @@ export function createSearch(context) {
     if (!last) results.replaceChildren(loading("Searching…"));
     const start = performance.now();
     try {
-      const found = await search(state.collection, state, signal);
+      const asked = { ...state, ranking: context.ranking(), log: !isDraft };
+      const found = await search(state.collection, asked, signal);
       last = found;
       draw(state, found, performance.now() - start);
       results.removeAttribute("aria-busy");
@@ -126,21 +132,26 @@ export function createSearch(context) {
     explanation.hidden = true;
   }
 
-  function draw(state, { hits, more, offset }, took) {
+  function draw(state, { hits, more, offset, queryId }, took) {
     const said = hits.length ? `Hits ${offset + 1} to ${offset + hits.length}` : "No hits";
     head.replaceChildren(element("h2", { class: "visually-hidden", text: "Results" }), element("p", { class: "found", text: `${said} · ${milliseconds(took)}` }));
     announce(`${said} for ${state.query}`);
     const best = largestScore(hits);
-    const list = element("ol", { class: "hits" }, hits.map((hit, place) => drawnHit(hit, { rank: offset + place + 1, best, onFilter: filterBy })));
+    const drawn = (hit, place) => {
+      const onOpen = queryId ? () => opened(state.collection, queryId, hit.document_key) : null;
+      return drawnHit(hit, { rank: offset + place + 1, best, onFilter: filterBy, onOpen });
+    };
+    const list = element("ol", { class: "hits" }, hits.map(drawn));
     const nothing = empty("Nothing was found", element("p", { text: state.filter ? "Try it without the filter, or with other words." : "Try other words." }));
     results.replaceChildren(hits.length ? list : nothing);
+    judging.attach(state);
     explanation.hidden = hits.length === 0;
     explanation.replaceChildren(element("summary", { text: "Explain this search" }));
     drawPages(state.page, more);
   }
 
   function drawPages(page, more) {
-    const step = (to, text, there) => element("button", { type: "button", text, disabled: !there, onclick: () => { navigate({ page: to }); scrollTo(0, 0); } });
+    const step = (to, text, there) => element("button", { type: "button", text, disabled: !there, onclick: () => { isDraft = false; navigate({ page: to }); scrollTo(0, 0); } });
     const needed = page > 1 || more;
     pages.replaceChildren(...(needed ? [step(page - 1, "← Previous", page > 1), element("span", { text: `Page ${page}` }), step(page + 1, "Next →", more)] : []));
   }
@@ -175,10 +186,12 @@ export function createSearch(context) {
     show(state) {
       if (document.activeElement !== input) input.value = state.query;
       settings.show(state.settings);
-      settings.allow(context.spaces());
+      settings.allow(context.spaces(), context.ranking());
       filter.show(state.filter);
+      judging.show(state);
       drawFilterSummary(state.filter);
       if (identity(state) !== shownFor) refresh();
+      else judging.attach(state);
     },
     /** Shown again after documents or the collection have changed. */
     forget() {

@@ -10,6 +10,7 @@ const FUSIONS = [["", "as the collection is set"], ["relative", "relative scores
 
 export function createSettings({ name, onChange }) {
   let settings = {};
+  let ranking = {};
   let own = { keyword: 1, semantic: 0.7, sparse: 1, late_interaction: 1 };
   const changed = () => onChange(settings);
   const legs = Object.fromEntries(LEGS.map((leg) => [leg, createLeg(leg, name, legToggled, weightMoved)]));
@@ -31,7 +32,8 @@ export function createSettings({ name, onChange }) {
 
   function set(key, value) {
     settings = { ...settings };
-    if (value === undefined || value === "" || value === false) delete settings[key];
+    // a box is only sent where it is not as the collection is set
+    if (value === undefined || value === "" || value === Boolean(ranking[key])) delete settings[key];
     else settings[key] = value;
     draw();
     changed();
@@ -53,7 +55,7 @@ export function createSettings({ name, onChange }) {
     for (const leg of LEGS) legs[leg].show(chosen.includes(leg), settings.weights?.[leg] ?? (settings.weights ? 1 : own[leg]));
     origin.textContent = settings.weights ? "Weights of this search." : "The collection's own weights, until one is moved.";
     fusion.value = settings.fusion ?? "";
-    more.show(settings);
+    more.show(settings, ranking);
     reset.disabled = Object.keys(settings).length === 0;
   }
 
@@ -66,8 +68,9 @@ export function createSettings({ name, onChange }) {
   return {
     element: made,
     show,
-    /** Which legs the collection's spaces allow. */
-    allow(spaces) {
+    /** Which legs the collection's spaces allow, and what it ranks by where nothing is said. */
+    allow(spaces, itsRanking) {
+      ranking = itsRanking;
       const active = new Set(spaces.filter((space) => space.state === "active").map((space) => space.kind));
       for (const leg of LEGS) legs[leg].allow(KINDS[leg] === null || active.has(KINDS[leg]), DEFAULT_LEGS.includes(leg));
       more.spaces(spaces.filter((space) => space.kind === "dense" && space.state !== "retired"));
@@ -142,12 +145,16 @@ function moreControls(set) {
       field("Duplicates from cosine", controls.duplicate_similarity), field("Words", controls.keyword_operator),
       field("Dense space", controls.space), field("Reranker", reranker), field("Boosts (JSON)", controls.boosts),
     ],
-    show(settings) {
+    show(settings, ranking) {
+      controls.rrf_k.placeholder = ranking.rrf_k ?? 60;
+      controls.candidates.placeholder = ranking.candidates ?? 100;
+      controls.mmr_lambda.placeholder = ranking.mmr_lambda ?? "off";
+      reranker.placeholder = ranking.rerank?.model ?? "of the service";
       for (const [key, control] of Object.entries(controls)) {
         const value = settings[key];
         control.value = key === "boosts" ? (value ? JSON.stringify(value) : "") : value ?? "";
       }
-      rerank.checked = Boolean(settings.rerank);
+      rerank.checked = Boolean(settings.rerank ?? ranking.rerank);
       reranker.value = typeof settings.rerank === "string" ? settings.rerank : "";
     },
     spaces(found) {

@@ -2,9 +2,9 @@
 
 const DEFAULTS = {
   view: "search", collection: "", query: "", filter: null, settings: {}, page: 1,
-  a: null, b: null, document: "", chunk: null, color: "",
+  a: null, b: null, document: "", chunk: null, color: "", judge: "", pool: null,
 };
-const JSON_FIELDS = ["filter", "settings", "a", "b"];
+const JSON_FIELDS = ["filter", "settings", "a", "b", "pool"];
 const NUMBERS = ["page", "chunk"];
 let listener = () => {};
 

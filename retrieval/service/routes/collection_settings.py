@@ -29,7 +29,10 @@ router = APIRouter(tags=["collections"], route_class=StrictRoute)
 )
 async def set_ranking(name: CollectionName, body: Ranking, retriever: Administering) -> None:
     """Set what searches rank by unless they say otherwise; {} returns to the defaults."""
-    await retriever.set_ranking(name, **body.model_dump())
+    given = body.model_dump()
+    if body.rerank is not None:
+        given["rerank"] = body.rerank.model_dump(exclude_none=True)
+    await retriever.set_ranking(name, **given)
 
 
 @router.put(

@@ -1,12 +1,13 @@
 """Searching."""
 
+import time
 from typing import Any
 
 from fastapi import APIRouter
 
 from retrieval.errors import InvalidInput, NotReady
 from retrieval.search.results import RankedChunk
-from retrieval.service.dependencies import CollectionName, Reading
+from retrieval.service.dependencies import CollectionName, Log, Reading
 from retrieval.service.found_schemas import (
     AnsweredQuestion,
     DocumentHit,
@@ -17,6 +18,7 @@ from retrieval.service.found_schemas import (
     MatchesCounted,
     Passage,
     PassageResult,
+    SearchAnswer,
     SearchResult,
 )
 from retrieval.service.problems import problem_responses
@@ -43,18 +45,23 @@ PROBLEMS = problem_responses(404, 409, 413, 415)
     "/v1/collections/{name}/search",
     operation_id="search",
     summary="Search a collection",
+    response_model_exclude_unset=True,
     responses=PROBLEMS,
 )
-async def search(name: CollectionName, body: Search, retriever: Reading) -> SearchResult:
+async def search(name: CollectionName, body: Search, retriever: Reading, log: Log) -> SearchAnswer:
     """The best chunks by one or several searches, fused; best first."""
+    began = time.perf_counter()
     found = await retriever.search(name, **body.arguments())
+    milliseconds = 1000 * (time.perf_counter() - began)
     hits = [Hit.model_validate(each) for each in found]
+    marked: list[str | None] = [None] * len(hits)
     if body.highlight and hits:
         texts = [each.content for each in hits]
-        marked = await retriever.highlight(name, body.query, texts, escape_html=True)
-        for hit, highlight in zip(hits, marked, strict=True):
-            hit.highlight = highlight
-    return SearchResult(hits=hits)
+        marked[:] = await retriever.highlight(name, body.query, texts, escape_html=True)
+    for hit, highlight in zip(hits, marked, strict=True):
+        hit.highlight = highlight
+    logged = await log.begin(retriever, name, body, found, milliseconds)
+    return SearchAnswer(hits=hits, **logged)
 
 
 @router.post(
@@ -75,14 +82,19 @@ async def explain_search(
     "/v1/collections/{name}/search/documents",
     operation_id="search_documents",
     summary="Search a collection for documents",
+    response_model_exclude_unset=True,
     responses=PROBLEMS,
 )
 async def search_documents(
-    name: CollectionName, body: DocumentSearch, retriever: Reading
+    name: CollectionName, body: DocumentSearch, retriever: Reading, log: Log
 ) -> DocumentResult:
     """The best documents by their chunks, each once; best first."""
+    began = time.perf_counter()
     found = await retriever.search_documents(name, **body.arguments())
-    return DocumentResult(documents=[DocumentHit.model_validate(each) for each in found])
+    milliseconds = 1000 * (time.perf_counter() - began)
+    documents = [DocumentHit.model_validate(each) for each in found]
+    logged = await log.begin(retriever, name, body, found, milliseconds)
+    return DocumentResult(documents=documents, **logged)
 
 
 @router.post(
