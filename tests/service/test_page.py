@@ -353,6 +353,7 @@ def test_hits_are_judged(look: Look, service: httpx.Client, tmp_path: Path) -> N
     page.locator(".hit-title").first.focus()
     page.keyboard.press("3")
     expect(pressed).to_have_text(["1related"])
+    expect(page.locator("#announcer")).to_have_text("Grade taken back")  # and stored
     visit.expected.add("404")
     service.delete(f"{GOLDEN_SETS}/客服问题")
     page.keyboard.press("2")
