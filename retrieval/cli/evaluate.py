@@ -8,18 +8,17 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from retrieval.cli.judged_options import Judgements, given_judgements
 from retrieval.cli.opened import open_retriever
 from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import errors, print_json, print_table, say, snippet, table
 from retrieval.cli.phases import Phases
-from retrieval.cli.space_options import JudgementsFolder
 from retrieval.evaluation import report_text as said
 from retrieval.evaluation.evaluate import evaluate as evaluate_settings
 from retrieval.evaluation.measures import DEFAULT_MEASURES, measure_names
 from retrieval.evaluation.report import check_report, write_report
 from retrieval.evaluation.results import Evaluation
 from retrieval.evaluation.search_settings import SearchSettings
-from retrieval.golden_sets.judgements import read_judgements
 
 LONGEST_QUERY = 60
 
@@ -29,7 +28,7 @@ def evaluate(
     golden_set: Annotated[
         str, typer.Option("--set", help="Golden set to measure on.", metavar="NAME")
     ] = "default",
-    judgements: JudgementsFolder = None,
+    judgements: Judgements = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,7 +65,7 @@ def evaluate(
     """Measure how good searching a collection is, on queries whose answers are known."""
     ways = [SearchSettings.read(each) for each in settings or ["default"]]
     names = measure_names(measure or DEFAULT_MEASURES)
-    judged = read_judgements(judgements) if judgements else None
+    judged = given_judgements(judgements)
     for path in report or []:
         check_report(path)
     with open_retriever(database_url, tenant) as retriever, Phases() as show:

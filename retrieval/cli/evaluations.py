@@ -1,6 +1,7 @@
 """`retrieval evaluations`."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.text import Text
 from retrieval.cli.opened import open_retriever
 from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import as_dictionaries, errors, print_json, print_table, say, table
+from retrieval.cli.plots import check_plot, save_plot
 from retrieval.errors import InvalidInput
 from retrieval.evaluation import report_text as said
 from retrieval.evaluation.changes import ComparedEvaluations, compare_evaluations
@@ -44,8 +46,7 @@ def evaluations(
     json: Json = False,
 ) -> None:
     """List what was measured over time, or compare two evaluations."""
-    if plot is not None and not plot.parent.is_dir():
-        raise InvalidInput(f"--plot {plot}: the folder {plot.parent} does not exist")
+    check_plot(plot)
     with open_retriever(database_url, tenant) as retriever:
         if compare is not None:
             _show_compared(compare_evaluations(retriever, collection, *compare), json)
@@ -65,10 +66,7 @@ def _plot(recorded: list[RecordedEvaluation], measure: str | None, path: Path) -
     drawn = measure or recorded[0].measured[0]
     if all(each.mean(drawn) is None for each in recorded):
         raise InvalidInput(f"no evaluation has measured {drawn}")
-    try:
-        plot_evaluations(recorded, drawn, path)
-    except OSError as error:
-        raise InvalidInput(f"--plot {path} cannot be written ({error.strerror})") from error
+    save_plot(partial(plot_evaluations, recorded, drawn), path)
 
 
 def _print_recorded(recorded: list[RecordedEvaluation]) -> None:

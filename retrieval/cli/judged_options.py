@@ -28,6 +28,6 @@ def given_judgements(folder: Path | None) -> golden.Judgements | None:
 def number_list(option: str, given: str) -> list[int]:
     """The numbers of a text such as 256,128; InvalidInput for anything else."""
     try:
-        return [int(number) for number in given.split(",") if number.strip()]
+        return [int(number) for number in given.split(",")] if given else []
     except ValueError as error:
         raise InvalidInput(f"{option} {given!r}: whole numbers, as in 256,128") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli import train_options as options
+from retrieval.cli.judged_options import number_list
 from retrieval.cli.opened import open_retriever
 from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import print_json, print_table, say, table
@@ -80,7 +81,7 @@ def _command(kind: "TrainedKind") -> Callable[..., None]:
                 resume=resume,
                 on_progress=show,
                 loss=loss or "",
-                matryoshka=options.dimensions(matryoshka),
+                matryoshka=number_list("--matryoshka", matryoshka or ""),
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rate=learning_rate or 0,

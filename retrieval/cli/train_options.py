@@ -85,16 +85,6 @@ Resume = Annotated[
 ]
 
 
-def dimensions(given: str | None) -> list[int]:
-    """The numbers of `256,128`."""
-    try:
-        return [int(each) for each in given.split(",")] if given else []
-    except ValueError as error:
-        raise InvalidInput(
-            f"--matryoshka {given}: not numbers between commas, as in 256,128"
-        ) from error
-
-
 def judged(
     retriever: Retriever, collection: str, golden_set: str | None, folder: Path | None
 ) -> Judgements:

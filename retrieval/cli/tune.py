@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.golden_options import Set
+from retrieval.cli.judged_options import Judgements, given_judgements
 from retrieval.cli.opened import open_retriever
 from retrieval.cli.options import DatabaseUrl, Json, Tenant
 from retrieval.cli.output import print_json, print_table, say, table
 from retrieval.cli.phases import Phases
 from retrieval.cli.search_options import Leg
-from retrieval.cli.space_options import Collection, JudgementsFolder
+from retrieval.cli.space_options import Collection
 from retrieval.errors import InvalidInput
-from retrieval.golden_sets.judgements import read_judgements
 
 if TYPE_CHECKING:
     from retrieval.evaluation.tuning import RankingTuning, Setting
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def tune(
     collection: Collection,
     golden_set: Set = "default",
-    judgements: JudgementsFolder = None,
+    judgements: Judgements = None,
     trials: Annotated[int, typer.Option(help="How many settings are tried.")] = 100,
     measure: Annotated[str, typer.Option(help="What is to be high, as in RR@10.")] = "nDCG@10",
     max_latency: Annotated[
@@ -60,7 +60,7 @@ def tune(
     """
     from retrieval.evaluation import tuning
 
-    judged = read_judgements(judgements) if judgements else None
+    judged = given_judgements(judgements)
     path = _plot_path(plot, collection) if plot else None
     options: dict[str, Any] = {"legs": leg} if leg else {}
     with open_retriever(database_url, tenant) as retriever, Phases() as show:
